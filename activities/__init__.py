@@ -1,0 +1,1 @@
+"""What workflows may ask for: thin, repeatable, each with its timeouts beside it."""

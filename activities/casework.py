@@ -1,0 +1,87 @@
+"""What a case asks for: record its steps, send its mails."""
+
+import uuid
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy import select
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.catalogue import RECORD, SEND
+from activities.heartbeats import beating
+from cases.states import UnknownOutcome
+from contracts.errors import MailboxNotFound
+from contracts.outbox import SendOutcome, SendRequest
+from contracts.steps import StepRecord
+from ledgers import accounts, letters, outbox, record
+from ledgers.crash_points import CrashPoint, reached
+from ledgers.sending import Sender, TryLater
+from mail.threading import TokenKeys
+from store.database import Database
+from store.secrets import SecretBox
+from store.tables import Case
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Casework:
+    """The activities of the case workers."""
+
+    database: Database
+    secrets: SecretBox
+    keys: TokenKeys
+    sender: Sender
+
+    @activity.defn(name=RECORD.name)
+    async def record(self, step: StepRecord) -> None:
+        """Write what a case did."""
+        await record.write_alone(self.database, step)
+
+    @activity.defn(name=SEND.name)
+    async def send(self, request: SendRequest) -> SendOutcome:
+        """Freeze a mail, then send it; what was frozen or sent before stays."""
+        async with beating():
+            try:
+                return await self._send(request)
+            except TryLater as error:
+                raise ApplicationError(str(error), type="TryLater") from error
+            except outbox.RequestChanged as error:
+                raise ApplicationError(
+                    str(error), type="RequestChanged", non_retryable=True
+                ) from error
+
+    async def _send(self, request: SendRequest) -> SendOutcome:
+        row = await outbox.find(self.database, request)
+        facts = await letters.gather(self.database, request)
+        account = await self._account(request)
+        if row is None:
+            mail = letters.write(request, facts, account, self.keys)
+            row = await outbox.freeze(self.database, request, mail)
+            reached(CrashPoint.OUTBOX_INTENDED)
+        return await self.sender.send(
+            row,
+            account,
+            uuid.uuid4().hex,
+            resend_unknown=facts.definition.unknown_outcome is UnknownOutcome.RESEND,
+        )
+
+    async def _account(self, request: SendRequest) -> accounts.Account:
+        async with self.database.read() as connection:
+            mailbox_id = (
+                await connection.execute(
+                    select(Case.mailbox_id).where(
+                        Case.tenant == request.tenant, Case.id == request.case_id
+                    )
+                )
+            ).scalar_one()
+        try:
+            return await accounts.account(
+                self.database, self.secrets, request.tenant, mailbox_id or ""
+            )
+        except MailboxNotFound as error:
+            raise ApplicationError(
+                "the case has no mailbox to write from: attach one to its definition",
+                type="MailboxNotFound",
+            ) from error

@@ -1,0 +1,96 @@
+"""Sorting messages by a model, where the definition asks for one; keywords are the net below."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, select, update
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.catalogue import CLASSIFY
+from cases.states import ClassifierKind, Definition
+from classifiers import keyword
+from classifiers.chain import LlmFailure, LlmTrouble, combine
+from classifiers.result import Classification, LabelSpec
+from contracts.classification import Classified
+from contracts.outbox import ClassifyRequest
+from ledgers import letters
+from store.database import Database
+from store.tables import Message
+
+# The model's turn ends after so many tries; keywords decide then.
+LLM_ATTEMPTS = 3
+
+# Labels, subject and text in; a verdict, or why there is none, out.
+Ask = Callable[[Mapping[str, LabelSpec], str, str], Awaitable[Classification | LlmFailure]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sorting:
+    """The activities of the LLM workers; without a model, keywords decide."""
+
+    database: Database
+    ask: Ask | None
+
+    @activity.defn(name=CLASSIFY.name)
+    async def classify(self, request: ClassifyRequest) -> Classified:
+        """Sort a message and store the verdict with it."""
+        definition, subject, text = await self._read(request)
+        by_keyword = keyword.classify(definition.labels, subject, text)
+        by_model = None
+        if definition.classifier.kind is ClassifierKind.LLM:
+            by_model = await self._ask_model(definition, subject, text)
+        threshold = float(definition.classifier.threshold)
+        verdict = _classified(combine(by_model, by_keyword, threshold))
+        await self._store(request, verdict)
+        return verdict
+
+    async def _ask_model(
+        self, definition: Definition, subject: str, text: str
+    ) -> Classification | LlmFailure:
+        if self.ask is None:
+            return LlmFailure(LlmTrouble.UNREACHABLE, "no model is configured")
+        answer = await self.ask(definition.labels, subject, text)
+        unreachable = isinstance(answer, LlmFailure) and answer.trouble is LlmTrouble.UNREACHABLE
+        if unreachable and activity.info().attempt < LLM_ATTEMPTS:
+            raise ApplicationError("the model is unreachable", type="LlmUnreachable")
+        return answer
+
+    async def _read(self, request: ClassifyRequest) -> tuple[Definition, str, str]:
+        async with self.database.read() as connection:
+            definition = await letters.definition_by_hash(
+                connection, request.tenant, request.definition_hash
+            )
+            row = (
+                await connection.execute(select(Message.subject, Message.text).where(*_of(request)))
+            ).one_or_none()
+        return (definition, row.subject, row.text) if row else (definition, "", "")
+
+    async def _store(self, request: ClassifyRequest, verdict: Classified) -> None:
+        async with self.database.write() as connection:
+            await connection.execute(
+                update(Message)
+                .where(*_of(request))
+                .values(classification=verdict.model_dump(mode="json"))
+            )
+
+
+def _of(request: ClassifyRequest) -> tuple[ColumnElement[bool], ...]:
+    return (
+        Message.tenant == request.tenant,
+        Message.case_id == request.case_id,
+        Message.intake_id == request.event_id,
+    )
+
+
+def _classified(verdict: Classification) -> Classified:
+    return Classified(
+        classifier=verdict.classifier,
+        label=verdict.label,
+        confidence=verdict.confidence,
+        reason=verdict.reason,
+        model=verdict.model or None,
+        prompt_version=verdict.prompt_version or None,
+        tokens_in=verdict.tokens_in,
+        tokens_out=verdict.tokens_out,
+    )

@@ -1,0 +1,71 @@
+"""The long activities of the mail workers: one watch for each mailbox, one for deliveries."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+from sqlalchemy import select
+from temporalio import activity
+from temporalio.service import RPCError
+
+from activities.catalogue import WATCH_DELIVERIES, WATCH_MAILBOX
+from activities.heartbeats import beating
+from contracts.clock import utc_now
+from contracts.mailbox import TenantWatch, Watch
+from ledgers.delivery import Delivery
+from ledgers.watch import MailboxWatch
+from store.tables import Mailbox, MailboxStatus
+
+log = structlog.get_logger()
+
+DELIVERY_CHECK = timedelta(seconds=1)
+MAILBOX_CHECK = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """The watches of one mail worker."""
+
+    mailboxes: MailboxWatch
+    delivery: Delivery
+
+    @activity.defn(name=WATCH_MAILBOX.name)
+    async def watch_mailbox(self, watch: Watch) -> str:
+        """Watch a mailbox until it is paused, deleted or taken by another watch."""
+        async with beating():
+            return await self.mailboxes.run(watch.tenant, watch.mailbox_id)
+
+    @activity.defn(name=WATCH_DELIVERIES.name)
+    async def watch_deliveries(self, watch: TenantWatch) -> None:
+        """Deliver what is due again and again, and see that every mailbox has its watch."""
+        async with beating():
+            next_mailbox_check = utc_now()
+            while True:
+                if utc_now() >= next_mailbox_check:
+                    await self._watch_all_mailboxes(watch.tenant)
+                    next_mailbox_check = utc_now() + MAILBOX_CHECK
+                due = await self.delivery.due(watch.tenant, utc_now())
+                await self.delivery.deliver(watch.tenant, due)
+                await asyncio.sleep(DELIVERY_CHECK.total_seconds())
+
+    async def _watch_all_mailboxes(self, tenant: str) -> None:
+        """Start watches that are missing: whoever attached a mailbox could not, or it died."""
+        async with self.delivery.database.read() as connection:
+            ids = (
+                await connection.execute(
+                    select(Mailbox.id).where(
+                        Mailbox.tenant == tenant, Mailbox.status == MailboxStatus.ACTIVE
+                    )
+                )
+            ).scalars()
+        for mailbox_id in ids:
+            try:
+                await self.delivery.temporal.watch_mailbox(tenant, mailbox_id, changed=False)
+            except RPCError as error:
+                log.warning(
+                    "watch.not_started",
+                    tenant=tenant,
+                    mailbox=mailbox_id,
+                    status=error.status.name,
+                )

@@ -1,0 +1,1 @@
+"""The front door: an HTTP API, one folder a resource."""

@@ -1,0 +1,81 @@
+"""The API as a process: `python -m api`, with everything else from the environment."""
+
+import asyncio
+import sys
+from importlib.metadata import version
+
+import uvicorn
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from api.app import create_app
+from api.services import Services
+from clients.temporal import Temporal
+from contracts.logs import configure_logs
+from everpost.settings import Settings, SettingsError, read_settings
+from ledgers.delivery import Delivery
+from ledgers.door import Door
+from store.blobs import Blobs
+from store.database import Database
+from store.passwords import Passwords
+from store.secrets import SecretBox
+
+STOP_WITHIN_S = 3
+
+
+async def services_from(settings: Settings) -> Services:
+    """Return the services that the settings describe; nothing is connected before its use."""
+    # Lazy: the API takes cases and events in while Temporal is down.
+    client = await Client.connect(
+        settings.temporal_address,
+        namespace=settings.temporal_namespace,
+        data_converter=pydantic_data_converter,
+        lazy=True,
+    )
+    database = Database(settings.database_url)
+    secrets = SecretBox([settings.master_key()])
+    temporal = Temporal(client)
+    return Services(
+        tenant=settings.tenant,
+        version=version("everpost"),
+        database=database,
+        secrets=secrets,
+        blobs=Blobs(settings.blob_url),
+        passwords=Passwords(),
+        door=Door(Delivery(database, temporal, secrets)),
+        temporal=temporal,
+        token_lifetime=settings.token_lifetime,
+        needs_worker=settings.runs_temporal,
+    )
+
+
+async def serve(settings: Settings) -> None:
+    """Serve the API until SIGTERM or SIGINT."""
+    config = uvicorn.Config(
+        create_app(await services_from(settings)),
+        host=settings.host,
+        port=settings.api_port,
+        log_config=None,  # contracts.logs has configured the one stream
+        access_log=False,  # the application's own entry has more
+        server_header=False,
+        # A client could name any address in X-Forwarded-For, and so get around the login's brake.
+        proxy_headers=False,
+        timeout_graceful_shutdown=STOP_WITHIN_S,
+    )
+    await uvicorn.Server(config).serve()
+
+
+def main() -> int:
+    """Run the API, and return the exit code."""
+    try:
+        settings = read_settings()
+    except SettingsError as error:
+        print(error, file=sys.stderr)  # noqa: T201 (no log is configured yet)
+        return 1
+    configure_logs(settings.log_level)
+    asyncio.run(serve(settings))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

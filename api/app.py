@@ -1,0 +1,54 @@
+"""The application: every resource, with errors, limits and logs around them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from api.auth.routes import router as auth
+from api.auth.throttle import LoginThrottle
+from api.cases.routes import router as cases
+from api.docs import describe_problems, serve_docs
+from api.health.routes import router as health
+from api.ledger.routes import router as ledger
+from api.mailboxes.routes import router as mailboxes
+from api.metrics import Metrics
+from api.middleware import Limits, RequestLog
+from api.problems import handle_errors
+from api.services import Services
+from api.workflows.routes import router as workflows
+
+DESCRIPTION = "Every email a durable case. Errors are problem details (RFC 9457)."
+
+
+def create_app(services: Services) -> FastAPI:
+    """Return the application on these services; it closes the database when it ends."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await services.door.settle()
+        await services.database.close()
+
+    app = FastAPI(
+        title="Everpost",
+        version=services.version,
+        description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        # An address with a slash too many is another address: no redirect loses a body.
+        redirect_slashes=False,
+    )
+    app.state.services = services
+    app.state.metrics = Metrics()
+    app.state.login_throttle = LoginThrottle()
+    handle_errors(app)
+    for router in (auth, workflows, cases, mailboxes, ledger, health):
+        app.include_router(router)
+    serve_docs(app)
+    describe_problems(app)
+    # The one added last is the outermost.
+    app.add_middleware(Limits)
+    app.add_middleware(RequestLog, metrics=app.state.metrics)
+    return app

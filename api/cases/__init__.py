@@ -1,0 +1,1 @@
+"""Cases: start, find, read, give events, cancel."""

@@ -1,0 +1,1 @@
+"""Whether it lives, is ready, and how it fares."""

@@ -1,0 +1,1 @@
+"""The two ledgers: what came in, what goes out, what waits for a person."""

@@ -1,0 +1,1 @@
+"""Mailboxes: attach, change, pause, resume, delete."""

@@ -1,0 +1,72 @@
+"""Metrics for Prometheus, in a registry of the application's own."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from store import cases, ledger_views
+from store.database import Database
+
+_KNOWN_METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Metrics:
+    """What is counted as it happens, and what is asked of the database when somebody looks."""
+
+    def __init__(self) -> None:
+        """Start at zero."""
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "everpost_http_requests",
+            "Requests answered.",
+            ["method", "route", "status"],
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "everpost_http_request_seconds",
+            "How long requests took.",
+            ["method", "route"],
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._intake = self._gauge(
+            "everpost_intake_rows", "Rows of the intake ledger.", "tenant", "state"
+        )
+        self._outbox = self._gauge("everpost_outbox_rows", "Rows of the outbox.", "tenant", "state")
+        self._open_cases = self._gauge(
+            "everpost_open_cases", "Cases that are open.", "tenant", "definition"
+        )
+        self._connected = self._gauge(
+            "everpost_mailbox_connected",
+            "1 while a mailbox's watch is connected.",
+            "tenant",
+            "mailbox",
+        )
+
+    def request_ended(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request; `route` is the pattern, since an address of its own is endless."""
+        method = method if method in _KNOWN_METHODS else "other"
+        self._requests.labels(method, route, str(status)).inc()
+        self._seconds.labels(method, route).observe(seconds)
+
+    async def exposed(self, database: Database) -> bytes:
+        """Return all metrics in Prometheus's text format, the database's as of now."""
+        async with database.read() as connection:
+            intake, outbox = await ledger_views.states_of_all(connection)
+            open_cases = await cases.open_counts(connection)
+            mailboxes = await ledger_views.mailboxes_connected(connection)
+        connected = {(m.tenant, m.mailbox_id): int(m.connected) for m in mailboxes}
+        # No await from here on: two who look at once must not mix their numbers.
+        _replace(self._intake, intake)
+        _replace(self._outbox, outbox)
+        _replace(self._open_cases, open_cases)
+        _replace(self._connected, connected)
+        return generate_latest(self._registry)
+
+    def _gauge(self, name: str, help_: str, *labels: str) -> Gauge:
+        return Gauge(name, help_, labels, registry=self._registry)
+
+
+def _replace(gauge: Gauge, values: dict[tuple[str, str], int]) -> None:
+    gauge.clear()
+    for labels, value in values.items():
+        gauge.labels(*labels).set(value)

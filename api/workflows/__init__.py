@@ -1,0 +1,1 @@
+"""Case definitions: register, validate, read."""

@@ -1,0 +1,126 @@
+"""What a task does when it fires, and the commands by which a step asks the outside for it."""
+
+from dataclasses import dataclass
+
+from cases.events import Event
+from cases.fields import Reader
+from cases.values import JSON, shown, shown_text
+
+
+@dataclass(frozen=True, slots=True)
+class Classify:
+    """Find out what the mail is about."""
+
+    def __str__(self) -> str:
+        """Return the action in words."""
+        return "classify"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Answer by a template; `to` is an address, or None for who wrote the mail.
+
+    In a net `to` may still be `data.FIELD`; in a command it is resolved.
+    """
+
+    template: str
+    to: str | None = None
+
+    def __str__(self) -> str:
+        """Return the action in words."""
+        return f"reply {self.template}" + (f" to {shown_text(self.to)}" if self.to else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """Write to people by a template; `team` is the name under which the addresses were found.
+
+    In a net `to` may still hold `data.FIELD`; in a command it is resolved.
+    """
+
+    template: str
+    to: tuple[str, ...]
+    team: str | None = None
+
+    def __str__(self) -> str:
+        """Return the action in words."""
+        return f"notify {self.team or shown_text(', '.join(self.to))} by {self.template}"
+
+
+@dataclass(frozen=True, slots=True)
+class SetData:
+    """Set a field of the case data to a literal, or to what `source` reads."""
+
+    field: str
+    value: JSON
+    source: Reader | None = None
+    source_field: str | None = None
+
+    def __str__(self) -> str:
+        """Return the action in words."""
+        return f"set {self.field} to {self.source_field or shown(self.value)}"
+
+
+@dataclass(frozen=True, slots=True)
+class CloseCase:
+    """End the case."""
+
+    reason: str
+
+    def __str__(self) -> str:
+        """Return the action in words."""
+        return "close"
+
+
+OutsideAction = Classify | Reply | Notify
+Action = OutsideAction | SetData | CloseCase
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """An action in a task's list, and whether it holds the token until it ends."""
+
+    action: Action
+    blocking: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Perform:
+    """Do an action; `firing` and `index` are its key for the whole life of the case.
+
+    `event` is what the task took, and what a template's `event.NAME` means. `event_id` is the event
+    of the outside that this goes back to: the mail that is classified or answered, also where
+    `classified` or a deadline came in between; None in a case that no event has met yet.
+    """
+
+    firing: int
+    index: int
+    action: OutsideAction
+    event_id: str | None
+    event: Event | None
+    blocking: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """The case has ended: nothing moves it any more."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportUnhandled:
+    """Tell people that an action failed, or that nobody knows whether it was done.
+
+    It comes where the definition does not handle `action_failed` or `action_unknown` in the state
+    in which the case stands.
+    """
+
+    event_type: str
+    firing: int
+    index: int
+    action: str
+    reason: str
+
+
+Command = Perform | Close | ReportUnhandled

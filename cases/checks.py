@@ -1,0 +1,341 @@
+"""What a definition must satisfy beyond its shapes.
+
+All problems are named at once, each with its place and, for a misspelt name, the nearest right one.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from cases.conditions import WITH_LIST, WITH_NUMBER, WITH_TEXT, WITHOUT_VALUE, Condition, Op
+from cases.data import DataFormat, DataSchema, DataType, problems_of_value
+from cases.durations import BadDuration, duration_of
+from cases.errors import Problem
+from cases.fields import BadField, reader_of
+from cases.guards import leaf_of
+from cases.limits import (
+    MAX_CONDITION_DEPTH,
+    MAX_CONDITION_LEAVES,
+    MAX_LIST_CHOICES,
+    MAX_PROBLEMS,
+)
+from cases.nearest import nearest
+from cases.notation import ADDRESS
+from cases.patterns import BadPattern
+from cases.states import (
+    UNCLASSIFIED,
+    Action,
+    Definition,
+    NotifyAction,
+    ReplyAction,
+    Start,
+    State,
+)
+from cases.values import JSON, kind_of, place_of, place_under, shown_text
+
+Place = tuple[str | int, ...]
+
+
+def problems_in(definition: Definition) -> list[Problem]:
+    """Return what is wrong with a definition whose shapes are right; at most 100 problems."""
+    problems: list[Problem] = []
+    for problem in _Checks(definition).all():
+        problems.append(problem)
+        if len(problems) == MAX_PROBLEMS:
+            break
+    return problems
+
+
+def replies_without_to(definition: Definition) -> tuple[str, ...]:
+    """Return the places of the replies that need a mail to answer."""
+    return tuple(
+        place_of((*place, "reply"))
+        for place, action in actions_of(definition)
+        if action.reply is not None and action.reply.to is None
+    )
+
+
+def actions_of(definition: Definition) -> Iterator[tuple[Place, Action]]:
+    """Yield every action of a definition with its place."""
+    for name, state in definition.states.items():
+        for place, actions in _action_lists(("states", name), state):
+            for index, action in enumerate(actions):
+                yield (*place, index), action
+
+
+def _action_lists(place: Place, state: State) -> Iterator[tuple[Place, tuple[Action, ...]]]:
+    yield (*place, "enter"), state.enter
+    for index, transition in enumerate(state.on):
+        yield (*place, "on", index, "do"), transition.do
+    for index, deadline in enumerate(state.deadlines):
+        yield (*place, "deadlines", index, "do"), deadline.do
+
+
+class _Checks:
+    """The checks that look from one part of a definition at another."""
+
+    def __init__(self, definition: Definition) -> None:
+        self._definition = definition
+        self._labels = [*definition.labels, UNCLASSIFIED]
+
+    def all(self) -> Iterator[Problem]:
+        """Yield every problem, in the order of writing."""
+        for name, schema in self._definition.data.items():
+            yield from _schema_problems(schema, place_of(("data", name)))
+        yield from self._start()
+        for name, state in self._definition.states.items():
+            yield from self._state(("states", name), state)
+        yield from self._unreachable()
+        yield from self._replies()
+
+    def _start(self) -> Iterator[Problem]:
+        if self._definition.start not in self._definition.states:
+            yield self._no_state(("start",), self._definition.start)
+
+    def _no_state(self, place: Place, name: str) -> Problem:
+        states = self._definition.states
+        return Problem(place_of(place), f"there is no state {name}", nearest(name, states))
+
+    def _state(self, place: Place, state: State) -> Iterator[Problem]:
+        if state.final and (state.on or state.deadlines):
+            key = "on" if state.on else "deadlines"
+            message = "a final state ends the case: take this away, or final"
+            yield Problem(place_of((*place, key)), message)
+        for list_place, actions in _action_lists(place, state):
+            yield from self._actions(list_place, actions)
+        for index, transition in enumerate(state.on):
+            yield from self._target((*place, "on", index), transition.to, transition.when)
+        for index, deadline in enumerate(state.deadlines):
+            here = (*place, "deadlines", index)
+            yield from self._time(here, deadline.after, deadline.at)
+            yield from self._target(here, deadline.to, deadline.when)
+            if deadline.to is None and not deadline.do:
+                yield Problem(place_of(here), "does nothing: give it `do`, `to`, or both")
+
+    def _target(self, place: Place, to: str | None, when: Condition | None) -> Iterator[Problem]:
+        if to is not None and to not in self._definition.states:
+            yield self._no_state((*place, "to"), to)
+        if when is not None:
+            yield from self._condition((*place, "when"), when)
+
+    def _time(self, place: Place, after: str | None, at: str | None) -> Iterator[Problem]:
+        if after is not None:
+            try:
+                duration_of(after)
+            except BadDuration as error:
+                where = place_of((*place, "after"))
+                yield Problem(where, f"{shown_text(after)!r}: {error}")
+        if at is not None:
+            yield from self._moment((*place, "at"), at)
+
+    def _moment(self, place: Place, at: str) -> Iterator[Problem]:
+        root, _, name = at.partition(".")
+        schema = self._definition.data.get(name)
+        where = place_of(place)
+        if root != "data" or not name:
+            yield Problem(where, "must be a field of the case data, as data.FIELD")
+        elif schema is None:
+            yield self._no_field(where, name, "data.")
+        elif schema.type is not DataType.STRING or schema.format is not DataFormat.DATE_TIME:
+            message = f"the field {name} must be declared {{type: string, format: date-time}}"
+            yield Problem(where, message)
+
+    def _no_field(self, where: str, name: str, prefix: str = "") -> Problem:
+        near = nearest(name, self._definition.data)
+        message = f"there is no field {shown_text(name)} under data"
+        return Problem(where, message, near and prefix + near)
+
+    def _actions(self, place: Place, actions: tuple[Action, ...]) -> Iterator[Problem]:
+        for index, action in enumerate(actions):
+            here = (*place, index)
+            if action.reply is not None:
+                yield from self._reply((*here, "reply"), action.reply)
+            if action.notify is not None:
+                yield from self._notify((*here, "notify"), action.notify)
+            for field, value in (action.set or {}).items():
+                yield from self._set((*here, "set", field), field, value)
+            if action.close is not None and index < len(actions) - 1:
+                message = "comes after close, so it would never be done"
+                yield Problem(place_of((*place, index + 1)), message)
+
+    def _reply(self, place: Place, reply: ReplyAction) -> Iterator[Problem]:
+        yield from self._template(place, reply.template)
+        if reply.to is not None:
+            yield from self._addressee((*place, "to"), reply.to)
+
+    def _notify(self, place: Place, notify: NotifyAction) -> Iterator[Problem]:
+        yield from self._template(place, notify.template)
+        teams = self._definition.teams
+        if notify.team is not None and notify.team not in teams:
+            where = place_of((*place, "team"))
+            message = f"there is no team {notify.team}"
+            yield Problem(where, message, nearest(notify.team, teams))
+        if notify.to is not None:
+            yield from self._addressee((*place, "to"), notify.to)
+
+    def _template(self, place: Place, name: str) -> Iterator[Problem]:
+        templates = self._definition.templates
+        if name not in templates:
+            where = place_of((*place, "template"))
+            yield Problem(where, f"there is no template {name}", nearest(name, templates))
+
+    def _addressee(self, place: Place, to: str) -> Iterator[Problem]:
+        where = place_of(place)
+        if to.startswith("data."):
+            yield from self._data_field(where, to)
+        elif ADDRESS.fullmatch(to) is None:
+            yield Problem(where, "must be a mail address, or data.FIELD that holds one")
+
+    def _data_field(self, where: str, field: str) -> Iterator[Problem]:
+        """Check a field that starts with `data.`: its first name must be declared."""
+        name = field.split(".")[1]
+        if name not in self._definition.data:
+            yield self._no_field(where, name, "data.")
+
+    def _set(self, place: Place, field: str, value: JSON) -> Iterator[Problem]:
+        where = place_of(place)
+        schema = self._definition.data.get(field)
+        if schema is None:
+            yield self._no_field(where, field)
+        source = source_of(value)
+        if source is not None:
+            yield from self._field(f"{where}.from", source)
+        elif schema is not None and value is not None:
+            yield from problems_of_value(schema, value, where)
+
+    def _field(self, where: str, field: str) -> Iterator[Problem]:
+        try:
+            reader_of(field)
+        except BadField as error:
+            fixed = ("label", "confidence", "event.type")
+            yield Problem(where, f"{shown_text(field)!r} {error}", nearest(field, fixed))
+            return
+        if field.startswith("data."):
+            yield from self._data_field(where, field)
+
+    def _condition(self, place: Place, condition: Condition) -> Iterator[Problem]:
+        leaves = 0
+        for here, depth, part in _parts_of(place, 1, condition):
+            if depth > MAX_CONDITION_DEPTH:
+                message = f"is nested more than {MAX_CONDITION_DEPTH} levels deep"
+                yield Problem(place_of(here), message)
+                return
+            if part.field is not None and part.op is not None:
+                leaves += 1
+                yield from self._leaf(here, part.field, part.op, part.value)
+        if leaves > MAX_CONDITION_LEAVES:
+            message = f"has {leaves} comparisons; at most {MAX_CONDITION_LEAVES} are allowed"
+            yield Problem(place_of(place), message)
+
+    def _leaf(self, place: Place, field: str, op: Op, value: JSON) -> Iterator[Problem]:
+        fields = list(self._field(place_of((*place, "field")), field))
+        values = list(_value_problems(place_of((*place, "value")), op, value))
+        yield from fields
+        yield from values
+        if fields or values:
+            return
+        try:
+            leaf_of(field, op, value)
+        except BadPattern as error:
+            yield Problem(place_of((*place, "value")), f"{shown_text(str(value))!r} {error}")
+        if field == "label":
+            yield from self._label(place, op, value)
+        if field == "confidence" and op not in (*WITH_NUMBER, *WITHOUT_VALUE, Op.IS, Op.IS_NOT):
+            message = "confidence is a number from 0 to 1: compare it with at_least or less_than"
+            yield Problem(place_of((*place, "op")), message)
+
+    def _label(self, place: Place, op: Op, value: JSON) -> Iterator[Problem]:
+        if op in WITH_NUMBER:
+            message = "label is text: compare it with is or in"
+            yield Problem(place_of((*place, "op")), message)
+        if op not in (Op.IS, Op.IS_NOT, *WITH_LIST):
+            return
+        several = isinstance(value, list | tuple)
+        for index, label in enumerate(value if isinstance(value, list | tuple) else [value]):
+            if label not in self._labels:
+                where = place_of((*place, "value", index) if several else (*place, "value"))
+                message = f"there is no label {shown_text(str(label))}"
+                yield Problem(where, message, nearest(label, self._labels))
+
+    def _unreachable(self) -> Iterator[Problem]:
+        states = self._definition.states
+        if self._definition.start not in states:
+            return
+        seen = dict.fromkeys([self._definition.start])
+        queue = [self._definition.start]
+        while queue:
+            state = states[queue.pop()]
+            steps = [step.to for step in state.on] + [step.to for step in state.deadlines]
+            for to in steps:
+                if to is not None and to in states and to not in seen:
+                    seen[to] = None
+                    queue.append(to)
+        for name in states:
+            if name not in seen:
+                message = "no way leads here from the start: add a transition to it, or remove it"
+                yield Problem(place_of(("states", name)), message)
+
+    def _replies(self) -> Iterator[Problem]:
+        if Start.MAIL not in self._definition.starts:
+            for where in replies_without_to(self._definition):
+                message = "cases start without a mail, so a reply needs `to`, such as data.customer"
+                yield Problem(where, message)
+
+
+def source_of(value: JSON) -> str | None:
+    """Return the field that `{from: FIELD}` names, or None for a value that is meant literally."""
+    if isinstance(value, Mapping) and list(value) == ["from"]:
+        source = value["from"]
+        return source if isinstance(source, str) else ""
+    return None
+
+
+def _parts_of(
+    place: Place, depth: int, condition: Condition
+) -> Iterator[tuple[Place, int, Condition]]:
+    """Yield a condition and all its parts, each with its place and depth.
+
+    Recursion is bounded: the document's own depth is.
+    """
+    yield place, depth, condition
+    for key, parts in (("all", condition.all), ("any", condition.any)):
+        for index, part in enumerate(parts or ()):
+            yield from _parts_of((*place, key, index), depth + 1, part)
+    if condition.not_ is not None:
+        yield from _parts_of((*place, "not"), depth + 1, condition.not_)
+
+
+def _value_problems(where: str, op: Op, value: JSON) -> Iterator[Problem]:
+    """Yield what is wrong with the value that an op is given."""
+    if op in WITHOUT_VALUE:
+        if value is not None:
+            yield Problem(where, f"{op} needs no value")
+    elif value is None:
+        yield Problem(where, f"{op} needs a value")
+    elif op in WITH_LIST:
+        if not isinstance(value, list | tuple) or not all(map(_is_scalar, value)) or not value:
+            yield Problem(where, f"{op} needs a list of texts or numbers, such as [a, b]")
+        elif len(value) > MAX_LIST_CHOICES:
+            yield Problem(where, f"has more than {MAX_LIST_CHOICES} choices")
+    elif not _is_scalar(value):
+        yield Problem(where, f"{op} needs text or a number, not {kind_of(value)}")
+    elif op in WITH_NUMBER and (isinstance(value, str | bool)):
+        yield Problem(where, f"{op} needs a number, not {kind_of(value)}")
+    elif op in WITH_TEXT and not isinstance(value, str):
+        yield Problem(where, f"{op} needs text, not {kind_of(value)}")
+
+
+def _is_scalar(value: JSON) -> bool:
+    return isinstance(value, str | int | float)
+
+
+def _schema_problems(schema: DataSchema, where: str) -> Iterator[Problem]:
+    """Yield what is wrong with the schema of a data field."""
+    if schema.default is not None:
+        yield from problems_of_value(schema, schema.default, f"{where}.default")
+    if schema.items is not None:
+        yield from _schema_problems(schema.items, f"{where}.items")
+    for name, part in (schema.properties or {}).items():
+        yield from _schema_problems(part, place_under(f"{where}.properties", name))
+    for name in schema.required or ():
+        if schema.properties is not None and name not in schema.properties:
+            message = f"requires {shown_text(name)}, which is not among its properties"
+            yield Problem(f"{where}.required", message, nearest(name, schema.properties))

@@ -1,0 +1,60 @@
+"""What goes into a step: an event of the outside, the end of an action, the passing of time."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from cases.values import JSON
+
+EMAIL = "email"
+CLASSIFIED = "classified"
+ACTION_FAILED = "action_failed"
+ACTION_UNKNOWN = "action_unknown"
+
+# Events that the core makes itself; whoever takes events from strangers refuses these types.
+RESERVED_EVENTS = (CLASSIFIED, ACTION_FAILED, ACTION_UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened outside: a mail, a decision, a message of another program.
+
+    `at` is when it was received, aware; events that wait are taken in its order. The core does not
+    look for an id that it has seen before: its driver does.
+    """
+
+    id: str
+    type: str
+    at: datetime
+    data: Mapping[str, JSON] = field(default_factory=dict)
+
+
+class Ending(StrEnum):
+    """How an action ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class ActionEnded:
+    """An action that `Perform` asked for has ended.
+
+    `event_data` goes into the event that comes of it: label and confidence of a `classify` (what
+    else there is, such as classifier and model, goes with them), `reason` of a failure.
+    """
+
+    firing: int
+    index: int
+    outcome: Ending
+    event_data: Mapping[str, JSON] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TimePassed:
+    """The clock has moved on: every deadline that is due by now fires."""
+
+
+Input = Event | ActionEnded | TimePassed

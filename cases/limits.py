@@ -1,0 +1,44 @@
+"""The caps of the core: everything that a stranger can make large has its limit here."""
+
+MAX_DOCUMENT_BYTES = 256 * 1024
+MAX_DOCUMENT_DEPTH = 64
+MAX_DOCUMENT_NODES = 50_000
+MAX_INTEGER = 2**63 - 1
+
+MAX_STATES = 500
+MAX_TRANSITIONS_PER_STATE = 100
+MAX_DEADLINES_PER_STATE = 20
+MAX_ACTIONS_PER_LIST = 50
+MAX_LABELS = 200
+MAX_KEYWORDS_PER_LABEL = 200
+MAX_TEAMS = 100
+MAX_ADDRESSES_PER_TEAM = 100
+MAX_TEMPLATES = 200
+MAX_DATA_FIELDS = 500
+
+MAX_NAME_CHARS = 64
+MAX_LINE_CHARS = 1_000
+MAX_ADDRESS_CHARS = 254  # RFC 5321, 4.5.3.1.3, less the angle brackets
+
+MAX_CONDITION_DEPTH = 16
+MAX_CONDITION_LEAVES = 256
+MAX_LIST_CHOICES = 256
+MAX_PATTERN_CHARS = 1_000
+MAX_PATTERN_MEMORY_BYTES = 1024 * 1024
+
+# What a guard looks at of one value: a mail of 20 MB costs no more than one of this size.
+MAX_GUARD_TEXT_CHARS = 64 * 1024
+MAX_GUARD_ITEMS = 1_000
+MAX_PATH_SEGMENTS = 16
+
+MAX_DATA_BYTES = 64 * 1024
+MAX_DATA_DEPTH = 16
+MAX_DATA_NODES = 5_000
+
+MAX_PROBLEMS = 100
+MAX_SHOWN_CHARS = 200
+MAX_SHOWN_ITEMS = 10
+
+# Firings in one step without an event of the outside in between: a loop that only routes would
+# otherwise hold a workflow task beyond the two seconds that Temporal grants it.
+MAX_AUTOMATIC_FIRINGS = 1_000

@@ -1,0 +1,202 @@
+"""The workflow net: places that hold tokens and tasks that move them.
+
+Both notations compile to it. A task takes its tokens when it starts, not when it is offered; that
+alone withdraws what lost a choice, timers included. Nets are made once per definition and shared,
+so they carry the indexes that keep a step from looking at tasks which cannot fire.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+from cases.actions import Planned
+from cases.data import DataSchema
+from cases.fields import Reader
+from cases.guards import Guard
+from cases.values import JSON
+
+
+class Trigger(StrEnum):
+    """What starts a task whose tokens are there."""
+
+    NONE = "none"
+    EVENT = "event"
+    DEADLINE = "deadline"
+
+
+class Join(StrEnum):
+    """Which of a task's input places must be filled: all (AND), or any one (XOR)."""
+
+    ALL = "all"
+    ANY = "any"
+
+
+class Split(StrEnum):
+    """Which of a task's output places it fills.
+
+    All (AND), the first whose guard holds (XOR), or every one whose guard holds (OR). Where no
+    guard holds, the last output is the default.
+    """
+
+    ALL = "all"
+    FIRST = "first"
+    EVERY = "every"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A condition of the net; `state` is the name that people see for a token in it."""
+
+    id: str
+    state: str
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Arc:
+    """How many tokens a task needs in a place."""
+
+    place: str
+    weight: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """How many tokens a task puts into a place, and under which guard."""
+
+    place: str
+    weight: int = 1
+    guard: Guard | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """When a deadline is due: so long after its token came, or at a time in the case data."""
+
+    text: str
+    after: timedelta | None = None
+    at: Reader | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A transition of the net.
+
+    `reads` are places that must be filled and stay so. `cancel_places` and `cancel_tasks` are
+    emptied when the task completes, before it fills its outputs. With `keeps_visit` the token stays
+    the same one: when it came and which of its deadlines have fired is kept.
+    """
+
+    id: str
+    inputs: tuple[Arc, ...]
+    outputs: tuple[Branch, ...]
+    trigger: Trigger = Trigger.NONE
+    event_type: str | None = None
+    timing: Timing | None = None
+    guard: Guard | None = None
+    actions: tuple[Planned, ...] = ()
+    join: Join = Join.ALL
+    split: Split = Split.ALL
+    reads: tuple[str, ...] = ()
+    cancel_places: tuple[str, ...] = ()
+    cancel_tasks: tuple[str, ...] = ()
+    keeps_visit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedTask:
+    """A task in its net: its number in the declared order, and what is asked of it most."""
+
+    task: Task
+    order: int
+    only_input: str | None  # the one place that this task needs, or None when it needs more
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Net:
+    """A net, its case data, and the indexes by which a step finds the tasks that may fire."""
+
+    places: Mapping[str, Place]
+    tasks: tuple[NumberedTask, ...]
+    start: str
+    labels: tuple[str, ...] = ()
+    fields: Mapping[str, DataSchema] = field(default_factory=dict)
+    defaults: Mapping[str, JSON] = field(default_factory=dict)
+    # by task id
+    numbered: Mapping[str, NumberedTask] = field(default_factory=dict)
+    # place -> the orders of its automatic tasks
+    automatic: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    # the orders of the automatic tasks that have a guard, which new data may open
+    guarded: tuple[int, ...] = ()
+    # event type -> place -> tasks in declared order
+    listening: Mapping[str, Mapping[str, tuple[NumberedTask, ...]]] = field(default_factory=dict)
+    # place -> deadline tasks in declared order
+    timers: Mapping[str, tuple[NumberedTask, ...]] = field(default_factory=dict)
+
+
+def make_net(
+    places: Sequence[Place],
+    tasks: Sequence[Task],
+    start: str,
+    *,
+    labels: Sequence[str] = (),
+    fields: Mapping[str, DataSchema] | None = None,
+    defaults: Mapping[str, JSON] | None = None,
+) -> Net:
+    """Return a net with its indexes; the order of the tasks is the order of their precedence."""
+    numbered = tuple(_numbered(task, order) for order, task in enumerate(tasks))
+    automatic: dict[str, list[int]] = {}
+    listening: dict[str, dict[str, list[NumberedTask]]] = {}
+    timers: dict[str, list[NumberedTask]] = {}
+    for entry in numbered:
+        for place in _watched_places(entry.task):
+            if entry.task.trigger is Trigger.NONE:
+                automatic.setdefault(place, []).append(entry.order)
+            elif entry.task.trigger is Trigger.DEADLINE:
+                timers.setdefault(place, []).append(entry)
+            else:
+                by_place = listening.setdefault(entry.task.event_type or "", {})
+                by_place.setdefault(place, []).append(entry)
+    return Net(
+        places={place.id: place for place in places},
+        tasks=numbered,
+        start=start,
+        labels=tuple(labels),
+        fields=fields or {},
+        defaults=defaults or {},
+        numbered={entry.task.id: entry for entry in numbered},
+        automatic={place: tuple(orders) for place, orders in automatic.items()},
+        guarded=tuple(
+            entry.order
+            for entry in numbered
+            if entry.task.trigger is Trigger.NONE and entry.task.guard
+        ),
+        listening={
+            event: {place: tuple(entries) for place, entries in by_place.items()}
+            for event, by_place in listening.items()
+        },
+        timers={place: tuple(entries) for place, entries in timers.items()},
+    )
+
+
+def _numbered(task: Task, order: int) -> NumberedTask:
+    single = len(task.inputs) == 1 and task.inputs[0].weight == 1 and not task.reads
+    return NumberedTask(task, order, task.inputs[0].place if single else None)
+
+
+def _waits_for_data(task: Task) -> bool:
+    """Tell whether new data alone can let a task fire."""
+    return task.trigger is Trigger.NONE and task.guard is not None
+
+
+def _watched_places(task: Task) -> list[str]:
+    """Return the places whose tokens can enable a task.
+
+    A deadline runs from the token in its first place. An automatic task may also be enabled by a
+    place that it only reads.
+    """
+    inputs = [arc.place for arc in task.inputs]
+    if task.trigger is Trigger.DEADLINE:
+        return inputs[:1]
+    return inputs + list(task.reads) if task.trigger is Trigger.NONE else inputs

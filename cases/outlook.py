@@ -1,0 +1,123 @@
+"""What happens next: derived from the net and the marking, never stored."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from cases.events import Event
+from cases.net import Net, Task
+from cases.state import Beside, CaseState, CaseStatus, Firing, Token
+from cases.timers import running_timers, timer_order
+from cases.values import JSON, shown, shown_text
+
+
+@dataclass(frozen=True, slots=True)
+class PendingDeadline:
+    """A deadline that will fire unless its token moves first; `text` says what it will do."""
+
+    task: str
+    state: str
+    due: datetime
+    text: str
+    token: int
+
+    def to_json(self) -> dict[str, JSON]:
+        """Return the deadline as JSON."""
+        return {
+            "task": self.task,
+            "state": self.state,
+            "due": self.due.isoformat(),
+            "does": self.text,
+        }
+
+
+def deadlines(net: Net, state: CaseState) -> tuple[PendingDeadline, ...]:
+    """Return the deadlines that are running, the next one first; none unless the case is open."""
+    if state.status is not CaseStatus.OPEN:
+        return ()
+    timers = sorted(running_timers(net, state.tokens, state.data), key=timer_order)
+    return tuple(
+        PendingDeadline(
+            entry.task.id, net.places[token.place].state, due, _does(net, entry.task), token.id
+        )
+        for due, entry, token in timers
+    )
+
+
+def outlook(net: Net, state: CaseState) -> tuple[dict[str, JSON], ...]:
+    """Return, as JSON, what each token waits for, and what is being done now.
+
+    A token at rest: {state, since, waits_for: [{event, when, does, task}], deadlines: [...]}.
+    A token inside a task: {state, since, doing, task, firing}.
+    """
+    if state.status is not CaseStatus.OPEN:
+        return ()
+    resting = [_at_rest(net, state, token) for tokens in state.tokens.values() for token in tokens]
+    return (*resting, *(_inside(net, firing) for firing in state.running.values()))
+
+
+def marking(state: CaseState) -> dict[str, int]:
+    """Return how many tokens rest in each place; empty places are left out."""
+    return {place: len(tokens) for place, tokens in state.tokens.items()}
+
+
+def state_names(net: Net, state: CaseState) -> tuple[str, ...]:
+    """Return the states in which a case stands, each once; one, for a state machine.
+
+    While a task holds its token the case stands where the token was taken from.
+    """
+    held = [token.place for firing in state.running.values() for token in firing.tokens]
+    return tuple(dict.fromkeys(net.places[place].state for place in (*state.tokens, *held)))
+
+
+def waiting(state: CaseState) -> tuple[Event, ...]:
+    """Return the events that nothing has taken yet, oldest first."""
+    return state.waiting
+
+
+def pending_actions(state: CaseState) -> tuple[Beside, ...]:
+    """Return the actions that run beside the case and have not ended."""
+    return tuple(state.beside.values())
+
+
+def _at_rest(net: Net, state: CaseState, token: Token) -> dict[str, JSON]:
+    running = [pending for pending in deadlines(net, state) if pending.token == token.id]
+    return {
+        "state": net.places[token.place].state,
+        "since": token.since.isoformat(),
+        "waits_for": list(_waits(net, token.place)),
+        "deadlines": [pending.to_json() for pending in running],
+    }
+
+
+def _waits(net: Net, place: str) -> Iterator[dict[str, JSON]]:
+    """Yield the tasks that wait for an event with a token in this place, in declared order."""
+    listeners = [entry for by_place in net.listening.values() for entry in by_place.get(place, ())]
+    for entry in sorted(listeners, key=lambda entry: entry.order):
+        task = entry.task
+        yield {
+            "event": task.event_type,
+            "when": None if task.guard is None else shown_text(task.guard.text),
+            "does": _does(net, task),
+            "task": task.id,
+        }
+
+
+def _inside(net: Net, firing: Firing) -> dict[str, JSON]:
+    task = net.numbered[firing.task].task
+    return {
+        "state": ", ".join(net.places[token.place].state for token in firing.tokens),
+        "since": firing.tokens[0].since.isoformat() if firing.tokens else None,
+        "doing": shown(str(task.actions[firing.position - 1].action)),
+        "task": task.id,
+        "firing": firing.number,
+    }
+
+
+def _does(net: Net, task: Task) -> str:
+    """Return what a task does and where it leads, as `reply thanks, then closed`."""
+    actions = ", ".join(str(planned.action) for planned in task.actions)
+    if task.keeps_visit:
+        return actions
+    to = ", ".join(dict.fromkeys(net.places[branch.place].state for branch in task.outputs))
+    return f"{actions}, then {to}" if actions else f"then {to}"

@@ -1,0 +1,41 @@
+"""Regular expressions whose cost is bounded: RE2 never backtracks."""
+
+from collections.abc import Callable
+
+import re2  # type: ignore[import-untyped]  # google-re2 ships no types
+
+from cases.limits import MAX_GUARD_TEXT_CHARS, MAX_PATTERN_CHARS, MAX_PATTERN_MEMORY_BYTES
+
+
+class BadPattern(ValueError):
+    """A pattern that RE2 does not take, with the reason."""
+
+
+def pattern_test(pattern: str) -> Callable[[str], bool]:
+    """Return a function that tells whether a text contains a match, or raise BadPattern.
+
+    Only the first `MAX_GUARD_TEXT_CHARS` characters of a text are looked at.
+    """
+    if len(pattern) > MAX_PATTERN_CHARS:
+        raise BadPattern(f"is longer than {MAX_PATTERN_CHARS:,} characters")
+    options = re2.Options()
+    options.max_mem = MAX_PATTERN_MEMORY_BYTES
+    options.log_errors = False
+    try:
+        search = re2.compile(pattern, options).search
+    except (re2.error, UnicodeError) as error:
+        raise BadPattern(f"is not a pattern that RE2 knows ({_reason(error)})") from None
+
+    def found(text: str) -> bool:
+        text = text[:MAX_GUARD_TEXT_CHARS]
+        if not text.isascii():  # a lone surrogate would make RE2's encoder raise
+            text = text.encode("utf-8", "replace").decode("utf-8")
+        return search(text) is not None
+
+    return found
+
+
+def _reason(error: Exception) -> str:
+    """Return RE2's own words; they come as bytes."""
+    reason = error.args[0] if error.args else ""
+    return reason.decode("utf-8", "replace") if isinstance(reason, bytes) else "not Unicode"

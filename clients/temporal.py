@@ -1,0 +1,141 @@
+"""Temporal as everything outside its workers sees it: start, signal, ask."""
+
+from datetime import timedelta
+from enum import StrEnum
+
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.common import (
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from contracts import search_attributes
+from contracts.case import CASE_WORKFLOW, CaseInput, PinnedDefinition, TAKE_SIGNAL
+from contracts.steps import CaseEvent
+from contracts.ids import case_workflow_id, delivery_workflow_id, mailbox_workflow_id
+from contracts.mailbox import (
+    CHANGED_SIGNAL,
+    DELIVERY_WORKFLOW,
+    MAILBOX_WORKFLOW,
+    TenantWatch,
+    Watch,
+)
+from contracts.task_queues import Queue, task_queue
+
+RPC_TIMEOUT = timedelta(seconds=10)
+
+
+class Started(StrEnum):
+    """What came of starting a case's workflow."""
+
+    NEW = "new"
+    RUNNING = "running"
+    ENDED = "ended"
+
+
+class Temporal:
+    """A client with the product's few verbs."""
+
+    def __init__(self, client: Client) -> None:
+        """Wrap a connected (or lazy) client."""
+        self.client = client
+
+    async def start_case(self, start: CaseInput, definition: PinnedDefinition) -> Started:
+        """Start a case's workflow unless it was started before."""
+        try:
+            await self.client.start_workflow(
+                CASE_WORKFLOW,
+                args=[start, definition],
+                id=case_workflow_id(start.tenant, start.case_id),
+                task_queue=task_queue(start.tenant, Queue.CASES),
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                search_attributes=_attributes(start),
+                static_summary=f"{start.definition}: {start.subject}"[:200],
+                rpc_timeout=RPC_TIMEOUT,
+            )
+        except WorkflowAlreadyStartedError:
+            return await self._running_or_ended(start.tenant, start.case_id)
+        return Started.NEW
+
+    async def _running_or_ended(self, tenant: str, case_id: str) -> Started:
+        handle = self.client.get_workflow_handle(case_workflow_id(tenant, case_id))
+        description = await handle.describe(rpc_timeout=RPC_TIMEOUT)
+        running = description.status is WorkflowExecutionStatus.RUNNING
+        return Started.RUNNING if running else Started.ENDED
+
+    async def signal_case(self, tenant: str, case_id: str, events: list[CaseEvent]) -> bool:
+        """Hand events to a running case; False when there is no such run."""
+        handle = self.client.get_workflow_handle(case_workflow_id(tenant, case_id))
+        try:
+            await handle.signal(TAKE_SIGNAL, events, rpc_timeout=RPC_TIMEOUT)
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return False
+            raise
+        return True
+
+    async def watch_mailbox(self, tenant: str, mailbox_id: str, *, changed: bool) -> None:
+        """Make sure that a mailbox is watched; `changed` tells a running watch to look again."""
+        await self.client.start_workflow(
+            MAILBOX_WORKFLOW,
+            Watch(tenant=tenant, mailbox_id=mailbox_id),
+            id=mailbox_workflow_id(tenant, mailbox_id),
+            task_queue=task_queue(tenant, Queue.MAIL),
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            static_summary=f"watches mailbox {mailbox_id}",
+            start_signal=CHANGED_SIGNAL if changed else None,
+            rpc_timeout=RPC_TIMEOUT,
+        )
+
+    async def watch_deliveries(self, tenant: str) -> None:
+        """Make sure that the tenant's deliveries are watched."""
+        await self.client.start_workflow(
+            DELIVERY_WORKFLOW,
+            TenantWatch(tenant=tenant),
+            id=delivery_workflow_id(tenant),
+            task_queue=task_queue(tenant, Queue.MAIL),
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            static_summary="delivers what has not been applied in time",
+            rpc_timeout=RPC_TIMEOUT,
+        )
+
+    async def reachable(self) -> bool:
+        """Whether the server answers within a few seconds."""
+        try:
+            return await self.client.service_client.check_health(timeout=timedelta(seconds=3))
+        except (TimeoutError, RPCError, RuntimeError):
+            return False
+
+    async def workers_answer(self, tenant: str) -> bool:
+        """Whether a worker has polled the tenant's case queue lately."""
+        try:
+            answer = await self.client.workflow_service.describe_task_queue(
+                DescribeTaskQueueRequest(
+                    namespace=self.client.namespace,
+                    task_queue=TaskQueue(name=task_queue(tenant, Queue.CASES)),
+                    task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+                ),
+                timeout=timedelta(seconds=3),
+            )
+        except (RPCError, RuntimeError):
+            return False
+        return len(answer.pollers) > 0
+
+
+def _attributes(start: CaseInput) -> TypedSearchAttributes:
+    pairs = [
+        SearchAttributePair(search_attributes.TENANT, start.tenant),
+        SearchAttributePair(search_attributes.DEFINITION, start.definition),
+    ]
+    if start.mailbox_id:
+        pairs.append(SearchAttributePair(search_attributes.MAILBOX, start.mailbox_id))
+    if start.customer_hash:
+        pairs.append(SearchAttributePair(search_attributes.CUSTOMER, start.customer_hash))
+    return TypedSearchAttributes(pairs)

@@ -1,0 +1,57 @@
+"""The case workflow's name, payloads, signals and queries."""
+
+from contracts.model import Json, Payload
+from contracts.outbox import ClassifyRequest, SendRequest
+from contracts.steps import CaseEvent
+
+CASE_WORKFLOW = "CaseWorkflow"
+TAKE_SIGNAL = "take"
+OUTLOOK_QUERY = "outlook"
+
+# An event that the driver handles itself; a definition can't wait for it.
+CANCEL_EVENT = "everpost.cancel"
+
+
+class PinnedDefinition(Payload):
+    """The version that a case runs on: canonical JSON and its SHA-256.
+
+    It travels as a workflow argument of its own, so that payload storage can keep one copy
+    for all cases of a version.
+    """
+
+    definition_hash: str
+    document: str
+
+
+class Carried(Payload):
+    """What a case takes across continue-as-new.
+
+    `core` is the core's state; `sends` and `classifications` are asked for again, under the
+    same keys: the ledgers know what was done.
+    """
+
+    core: dict[str, Json]
+    revision: int
+    trace_seq: int
+    inbox: list[CaseEvent]
+    seen: list[int]
+    sends: list[SendRequest] = []
+    classifications: list[ClassifyRequest] = []
+
+
+class CaseInput(Payload):
+    """How a case starts: everything here is in its row of the read model too.
+
+    `opening` is the event that minted the case; it is part of the start, not of the inbox.
+    """
+
+    tenant: str
+    case_id: str
+    definition: str
+    version: int
+    mailbox_id: str | None = None
+    customer_hash: str | None = None
+    subject: str = ""
+    data: dict[str, Json] = {}
+    opening: CaseEvent
+    carried: Carried | None = None

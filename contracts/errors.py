@@ -1,0 +1,160 @@
+"""What can go wrong, in three families: the caller's fault, another system's, and our own.
+
+Each error keeps its objects and builds its text from them; the text says what to do next.
+"""
+
+from collections.abc import Sequence
+
+from cases.errors import Problem as Problem
+
+
+class CallerError(Exception):
+    """The caller did something wrong, and can put it right; the text may be shown to them."""
+
+
+class PeerError(Exception):
+    """Another system did not do its part; the same request may work later."""
+
+
+class BugError(Exception):
+    """Something happened that this program rules out; a person has to look."""
+
+
+class DefinitionNotFound(CallerError):
+    """No case definition has this id, or not this version."""
+
+    def __init__(self, definition: str, version: int | None = None) -> None:
+        """Keep what was asked for."""
+        which = f"definition {definition!r}" + (f", version {version}" if version else "")
+        super().__init__(f"There is no {which}; GET /api/v1/workflows lists what there is.")
+        self.definition = definition
+        self.version = version
+
+
+class CaseDataInvalid(CallerError):
+    """The data for a case is not what its definition declares."""
+
+    def __init__(self, definition: str, problems: Sequence[Problem]) -> None:
+        """Keep the definition and the mistakes."""
+        super().__init__(
+            f"The data does not fit definition {definition!r}: {_count(problems)};"
+            " correct what `problems` names."
+        )
+        self.definition = definition
+        self.problems = tuple(problems)
+
+
+class CaseNotFound(CallerError):
+    """No case has this id."""
+
+    def __init__(self, case_id: str) -> None:
+        """Keep the id."""
+        super().__init__(f"There is no case {case_id!r}; GET /api/v1/cases lists what there is.")
+        self.case_id = case_id
+
+
+class CaseClosed(CallerError):
+    """The case has ended and takes no more events."""
+
+    def __init__(self, case_id: str, status: str) -> None:
+        """Keep the case and how it ended."""
+        super().__init__(f"Case {case_id} is {status} and takes no events; start a new case.")
+        self.case_id = case_id
+        self.status = status
+
+
+class KeyReused(CallerError):
+    """An `Idempotency-Key` came again with another request."""
+
+    def __init__(self, key: str) -> None:
+        """Keep the key."""
+        super().__init__(
+            f"The Idempotency-Key {key!r} has started a case with other content;"
+            " use a new key for a new case."
+        )
+        self.key = key
+
+
+class EventReused(CallerError):
+    """An event's id came again with other content."""
+
+    def __init__(self, case_id: str, external_id: str) -> None:
+        """Keep the case and the event's id."""
+        super().__init__(
+            f"Case {case_id} already has an event {external_id!r} with other content;"
+            " use a new id for a new event."
+        )
+        self.case_id = case_id
+        self.external_id = external_id
+
+
+class EventTypeReserved(CallerError):
+    """The event's type is one that only Everpost itself may send."""
+
+    def __init__(self, event_type: str) -> None:
+        """Keep the type."""
+        super().__init__(f"Events of type {event_type!r} can't be sent; use a type of your own.")
+        self.event_type = event_type
+
+
+class MailboxNotFound(CallerError):
+    """No mailbox has this id."""
+
+    def __init__(self, mailbox_id: str) -> None:
+        """Keep the id."""
+        super().__init__(
+            f"There is no mailbox {mailbox_id!r}; GET /api/v1/mailboxes lists what there is."
+        )
+        self.mailbox_id = mailbox_id
+
+
+class MailboxTaken(CallerError):
+    """A folder of an address is watched already."""
+
+    def __init__(self, address: str, folder: str) -> None:
+        """Keep the address and the folder."""
+        super().__init__(
+            f"Folder {folder!r} of {address} is attached already; change that mailbox instead."
+        )
+        self.address = address
+        self.folder = folder
+
+
+class MailboxInvalid(CallerError):
+    """A mailbox's settings do not go together."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        """Keep the mistakes."""
+        super().__init__(f"The mailbox has {_count(problems)}; correct what `problems` names.")
+        self.problems = tuple(problems)
+
+
+class RowNotFound(CallerError):
+    """The intake ledger has no such row."""
+
+    def __init__(self, row_id: int) -> None:
+        """Keep the row's id."""
+        super().__init__(
+            f"The ledger has no row {row_id}; GET /api/v1/ledger/rows lists what there is."
+        )
+        self.row_id = row_id
+
+
+class CursorInvalid(CallerError):
+    """A cursor is not one that a list gave out."""
+
+    def __init__(self) -> None:
+        """Say where cursors come from."""
+        super().__init__("The cursor is not one of ours; use `next_cursor` of the page before.")
+
+
+class TemporalUnreachable(PeerError):
+    """The Temporal server does not answer, and the request needs it."""
+
+    def __init__(self) -> None:
+        """Say what to do."""
+        super().__init__("The Temporal server does not answer; try again in a moment.")
+
+
+def _count(problems: Sequence[Problem]) -> str:
+    return "one mistake" if len(problems) == 1 else f"{len(problems)} mistakes"

@@ -1,0 +1,59 @@
+"""What a case asks of the outbox, and what it hears back."""
+
+from enum import StrEnum
+from typing import Literal
+
+from contracts.model import Json, Payload
+from contracts.steps import StepRecord
+
+
+class SendRequest(Payload):
+    """One mail to send: its key is case, firing and action index.
+
+    `event_id` is the intake row that the mail answers, if any. `record`, if there is one,
+    is written in the transaction that freezes the mail: one activity for both. A `notice` is
+    the product's own: without a template, and without `to` for all teams of the definition.
+    """
+
+    tenant: str
+    case_id: str
+    definition_hash: str
+    firing: int
+    action_index: int
+    kind: Literal["reply", "notify"]
+    template: str = ""
+    notice: str | None = None
+    to: list[str] = []
+    event_id: int | None = None
+    event: dict[str, Json] = {}
+    data: dict[str, Json] = {}
+    label: str | None = None
+    record: StepRecord | None = None
+
+
+class Outcome(StrEnum):
+    """How an action ended, as the core hears it."""
+
+    DONE = "done"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+class SendOutcome(Payload):
+    """How a mail ended: sent or suppressed by rule is `done`."""
+
+    outcome: Outcome
+    outbox_id: int
+    state: str
+    reason: str | None = None
+
+
+class ClassifyRequest(Payload):
+    """Which message to sort by which version's labels, and for which action."""
+
+    tenant: str
+    case_id: str
+    definition_hash: str
+    firing: int
+    action_index: int
+    event_id: int

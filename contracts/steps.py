@@ -1,0 +1,76 @@
+"""What a case did: the record of its steps, for the read model, the trace and the ledger."""
+
+from datetime import datetime
+from typing import Literal
+
+from contracts.model import Json, Payload
+
+
+class CaseEvent(Payload):
+    """An event on its way to a case; `id` is its row in the intake ledger.
+
+    For a mail, `data` holds the facts that guards may ask for (sender, subject, counts, the
+    keyword classifier's verdict), never the body.
+    """
+
+    id: int
+    type: str
+    at: datetime
+    data: dict[str, Json] = {}
+
+
+class WaitingEvent(Payload):
+    """An event that nothing in the case waits for yet."""
+
+    id: int
+    type: str
+    at: datetime
+
+
+class Deadline(Payload):
+    """A deadline that runs: `due` is absolute; `does` says in words what it will do."""
+
+    task: str
+    state: str
+    due: datetime
+    does: str
+
+
+class Snapshot(Payload):
+    """A case after a step, as people read it; the read model keeps the newest."""
+
+    revision: int
+    status: Literal["open", "closed", "cancelled"]
+    states: list[str]
+    label: str | None = None
+    confidence: float | None = None
+    data: dict[str, Json] = {}
+    marking: dict[str, int] = {}
+    waiting: list[WaitingEvent] = []
+    deadlines: list[Deadline] = []
+    next: list[dict[str, Json]] = []
+    parked: str | None = None
+    running: list[str] = []
+
+
+class TraceLine(Payload):
+    """One entry of the trace; `seq` counts from 1 over the case's whole life."""
+
+    seq: int
+    at: datetime
+    entry: dict[str, Json]
+
+
+class StepRecord(Payload):
+    """What one or more steps did, for the read model and the intake ledger.
+
+    `applied` are intake rows that the case has taken; `returned` those that a closing case
+    could not use and hands back to routing.
+    """
+
+    tenant: str
+    case_id: str
+    snapshot: Snapshot
+    applied: list[int] = []
+    returned: list[int] = []
+    trace: list[TraceLine] = []

@@ -1,0 +1,132 @@
+"""One case, laid out for reading: where it stands, what happens next, its mails, and why."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from everpost.cli_output import facts, phrase, titled
+from everpost.terminal import one_line, printable
+
+# Any: what the API answers is JSON, and shown as far as it is there.
+Json = Any
+Entry = Mapping[str, Json]
+LINES_OF_A_MAIL = 12
+LINE_LENGTH = 200
+
+
+def described(case: Entry) -> str:
+    """Return a case as `cases show` prints it."""
+    parts = [
+        facts(_head(case)),
+        titled("What happens next", map(_next, _items(case, "next"))),
+        titled("Deadlines", map(_deadline, _items(case, "deadlines"))),
+        titled("Events that nothing waits for yet", map(_waiting, _items(case, "waiting"))),
+        titled("Messages", _mails(_items(case, "messages"))),
+        titled("Outbox", map(_outgoing, _items(case, "outbox"))),
+        titled("Trace", _steps(_items(case, "trace"))),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _items(case: Entry, name: str) -> list[Entry]:
+    """Return a list of the case, whether it comes as such or as a page."""
+    value = case.get(name)
+    listed = value.get("items") if isinstance(value, Mapping) else value
+    return [item for item in listed or [] if isinstance(item, Mapping)]
+
+
+def _head(case: Entry) -> dict[str, Json]:
+    label, confidence = case.get("label"), case.get("confidence")
+    certainty = f" ({confidence:.2f})" if isinstance(confidence, float) else ""
+    return {
+        "id": case.get("id"),
+        "subject": case.get("subject"),
+        "customer": case.get("customer"),
+        "status": case.get("status"),
+        "state": case.get("state") or case.get("states"),
+        "label": f"{label}{certainty}" if label else None,
+        "parked": case.get("parked"),
+        "definition": _definition(case),
+        "follows": case.get("follows"),
+        "opened": case.get("opened_at"),
+        "updated": case.get("updated_at"),
+        "closed": case.get("closed_at"),
+        "data": case.get("data"),
+    }
+
+
+def _definition(case: Entry) -> str | None:
+    if not case.get("definition"):
+        return None
+    version = case.get("definition_version")
+    return f"{case['definition']}, version {version}" if version else str(case["definition"])
+
+
+def _next(entry: Entry) -> str:
+    return one_line(phrase(entry), LINE_LENGTH)
+
+
+def _deadline(entry: Entry) -> str:
+    return one_line(
+        f"{phrase(entry.get('due'))} in {entry.get('state')}: {entry.get('does')}", LINE_LENGTH
+    )
+
+
+def _waiting(entry: Entry) -> str:
+    return one_line(f"{phrase(entry.get('at'))} {entry.get('type')} (id {entry.get('id')})")
+
+
+def _mails(mails: list[Entry]) -> Iterator[str]:
+    for mail in mails:
+        to = phrase(mail.get("recipients"))
+        people = f"{mail.get('sender') or '?'} → {to}" if to else str(mail.get("sender") or "?")
+        head = f"{phrase(mail.get('at'))} {mail.get('direction')} {people}: {mail.get('subject')}"
+        yield one_line(head, LINE_LENGTH)
+        yield from (f"    {line}" for line in _beginning(str(mail.get("text") or "")))
+
+
+def _beginning(text: str) -> list[str]:
+    lines = [line.rstrip()[:LINE_LENGTH] for line in printable(text).strip().splitlines()]
+    more = [f"({len(lines) - LINES_OF_A_MAIL} more lines)"] if len(lines) > LINES_OF_A_MAIL else []
+    return lines[:LINES_OF_A_MAIL] + more
+
+
+def _outgoing(row: Entry) -> str:
+    reason = f" ({row['reason']})" if row.get("reason") else ""
+    to = phrase(row.get("recipients"))
+    kind, state = row.get("kind"), row.get("state")
+    return one_line(f"{phrase(row.get('updated_at'))} {kind} to {to}: {state}{reason}", LINE_LENGTH)
+
+
+def _steps(steps: list[Entry]) -> Iterator[str]:
+    for step in steps:
+        entry = step.get("entry")
+        entry = entry if isinstance(entry, Mapping) else step
+        when = phrase(step.get("at") or entry.get("at"))
+        yield one_line(f"{when} {_what_happened(entry)}", LINE_LENGTH)
+        yield from _guards(entry.get("guards"))
+
+
+def _what_happened(entry: Entry) -> str:
+    event = entry.get("event")
+    event_type = event.get("type") if isinstance(event, Mapping) else event
+    moved = (phrase(entry.get("from")), phrase(entry.get("to")))
+    words = [
+        str(entry.get("kind") or ""),
+        str(entry.get("task") or ""),
+        f"on {event_type}" if event_type else "",
+        " → ".join(place for place in moved if place),
+        f"did {phrase(entry['did'])}" if entry.get("did") else "",
+        f"({phrase(entry['notes'])})" if entry.get("notes") else "",
+    ]
+    return " ".join(word for word in words if word)
+
+
+def _guards(guards: Json) -> Iterator[str]:
+    """Give a line for each leaf of each guard that was asked, with what it found."""
+    asked = guards.items() if isinstance(guards, Mapping) else []
+    for task, verdicts in asked:
+        for verdict in verdicts:
+            test = f"{verdict.get('field')} {verdict.get('op')} {phrase(verdict.get('value'))}"
+            said = "holds" if verdict.get("holds") else "does not hold"
+            found = phrase(verdict.get("found")) or "nothing"
+            yield "    " + one_line(f"{task}: {test.strip()} {said}, found {found}", LINE_LENGTH)

@@ -1,0 +1,98 @@
+"""`everpost cases`: find cases, look into one, give it an event, cancel it."""
+
+import json
+import uuid
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from everpost.cli_case_view import described
+from everpost.cli_client import call
+from everpost.cli_errors import CommandError, Commands
+from everpost.cli_output import as_json, columns
+from everpost.settings import read_settings
+from everpost.terminal import one_line
+
+app = typer.Typer(cls=Commands, no_args_is_help=True, help="Find cases and see what they do.")
+
+LIST_COLUMNS = ("id", "status", "state", "label", "subject", "customer", "opened_at")
+
+CaseId = Annotated[str, typer.Argument(help="The case's id, as `cases list` shows it.")]
+AsJson = Annotated[bool, typer.Option("--json", help="What the API answers, as it is.")]
+
+
+@app.command("list")
+def list_cases(
+    state: Annotated[str | None, typer.Option(help="In this state.")] = None,
+    status: Annotated[str | None, typer.Option(help="Open or closed.")] = None,
+    text: Annotated[str | None, typer.Option(help="With these words.")] = None,
+    definition: Annotated[str | None, typer.Option(help="Of this definition.")] = None,
+    customer: Annotated[str | None, typer.Option(help="Of this customer's address.")] = None,
+    label: Annotated[str | None, typer.Option(help="With this label.")] = None,
+    mailbox: Annotated[str | None, typer.Option(help="From this mailbox.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="At most so many.")] = 50,
+    cursor: Annotated[str | None, typer.Option(help="Go on after an earlier list.")] = None,
+    json_wanted: AsJson = False,
+) -> None:
+    """List cases, the newest first."""
+    given = {
+        "state": state,
+        "status": status,
+        "text": text,
+        "definition": definition,
+        "customer": customer,
+        "label": label,
+        "mailbox": mailbox,
+        "cursor": cursor,
+    }
+    query: dict[str, str | int] = {name: value for name, value in given.items() if value}
+    answer = call(read_settings(), "GET", "/cases", query=query | {"limit": limit})
+    if json_wanted:
+        typer.echo(as_json(answer))
+        return
+    items = answer.get("items", [])
+    typer.echo(columns(items, LIST_COLUMNS) if items else "No case yet.")
+    if answer.get("next_cursor"):
+        typer.echo(f"There are more: --cursor {one_line(str(answer['next_cursor']))}")
+
+
+@app.command()
+def show(case_id: CaseId, json_wanted: AsJson = False) -> None:
+    """Show one case: where it stands, what happens next, its messages and why it is so."""
+    case = call(read_settings(), "GET", f"/cases/{quote(case_id, safe='')}")
+    typer.echo(as_json(case) if json_wanted else described(case))
+
+
+@app.command()
+def event(
+    case_id: CaseId,
+    event_type: Annotated[str, typer.Argument(metavar="TYPE", help="The event's type.")],
+    data: Annotated[str, typer.Option(help="The event's data, a JSON object.")] = "{}",
+    event_id: Annotated[
+        str | None,
+        typer.Option("--id", help="The event's id; the same id is applied once only."),
+    ] = None,
+) -> None:
+    """Give a case an event."""
+    event_id = event_id or str(uuid.uuid4())
+    body = {"id": event_id, "type": event_type, "data": _object(data)}
+    call(read_settings(), "POST", f"/cases/{quote(case_id, safe='')}/events", body=body)
+    typer.echo(f"Accepted: event {one_line(event_id)} for case {one_line(case_id)}.")
+
+
+@app.command()
+def cancel(case_id: CaseId) -> None:
+    """Cancel a case."""
+    call(read_settings(), "POST", f"/cases/{quote(case_id, safe='')}/cancel")
+    typer.echo(f"Case {one_line(case_id)} is being cancelled.")
+
+
+def _object(text: str) -> dict[str, Any]:  # Any: JSON values
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise CommandError(f"--data is not JSON: {error}.") from None
+    if not isinstance(value, dict):
+        raise CommandError('--data has to be a JSON object, such as {"amount": 12}.')
+    return value

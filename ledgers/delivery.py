@@ -1,0 +1,221 @@
+"""Delivery: hand routed events to their cases, and again until the case says that it has them.
+
+Delivered is not applied. A case that has closed meanwhile gets a follow-up; one whose
+workflow was ended from outside leaves its events for a person.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby
+
+import structlog
+from sqlalchemy import Row, select, update
+from temporalio.service import RPCError
+
+from clients.temporal import Started, Temporal
+from contracts.case import CaseInput, PinnedDefinition
+from contracts.clock import utc_now
+from contracts.steps import CaseEvent
+from ledgers import follow_ups
+from ledgers.crash_points import CrashPoint, reached
+from store.database import Database
+from store.secrets import SecretBox
+from store.tables import Case, CaseStatus, DefinitionVersion, Intake, IntakeState
+
+log = structlog.get_logger()
+
+CONCURRENT_CASES = 32
+FIRST_REDELIVERY = timedelta(seconds=20)
+LONGEST_REDELIVERY = timedelta(minutes=10)
+UNDELIVERED = (IntakeState.ROUTED, IntakeState.DELIVERED)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Delivers intake rows to case workflows."""
+
+    database: Database
+    temporal: Temporal
+    secrets: SecretBox
+
+    async def deliver(self, tenant: str, row_ids: Sequence[int]) -> None:
+        """Deliver rows, those of one case in their order, cases side by side."""
+        if not row_ids:
+            return
+        rows = await self._rows(tenant, row_ids)
+        limit = asyncio.Semaphore(CONCURRENT_CASES)
+        delivered: list[int] = []
+
+        async def one_case(case_id: str, case_rows: list[Row[tuple[object, ...]]]) -> None:
+            async with limit:
+                try:
+                    if await self._deliver_to_case(tenant, case_id, case_rows):
+                        delivered.extend(row.id for row in case_rows)
+                except RPCError as error:
+                    # The rows stay due: the delivery watch tries again.
+                    log.warning(
+                        "delivery.failed",
+                        tenant=tenant,
+                        case_id=case_id,
+                        status=error.status.name,
+                    )
+
+        async with asyncio.TaskGroup() as group:
+            for case_id, of_case in groupby(rows, key=lambda row: row.case_id):
+                group.create_task(one_case(str(case_id), list(of_case)))
+        reached(CrashPoint.DELIVERY_SIGNALLED)
+        await self._mark(delivered)
+
+    async def due(self, tenant: str, now: datetime, limit: int = 200) -> list[int]:
+        """Return rows that should have been applied by now, oldest first."""
+        async with self.database.read() as connection:
+            rows = await connection.execute(
+                select(Intake.id)
+                .where(Intake.tenant == tenant, Intake.state.in_(UNDELIVERED), Intake.due_at <= now)
+                .order_by(Intake.id)
+                .limit(limit)
+            )
+            return list(rows.scalars())
+
+    async def _rows(self, tenant: str, row_ids: Sequence[int]) -> Sequence[Row[tuple[object, ...]]]:
+        async with self.database.read() as connection:
+            result = await connection.execute(
+                select(
+                    Intake.id,
+                    Intake.case_id,
+                    Intake.event_type,
+                    Intake.event,
+                    Intake.received_at,
+                    Case.status,
+                    Case.opening_id,
+                )
+                .join_from(
+                    Intake, Case, (Case.tenant == Intake.tenant) & (Case.id == Intake.case_id)
+                )
+                .where(
+                    Intake.tenant == tenant,
+                    Intake.id.in_(row_ids),
+                    Intake.state.in_(UNDELIVERED),
+                )
+                .order_by(Intake.case_id, Intake.received_at, Intake.id)
+            )
+            return result.all()
+
+    async def _deliver_to_case(
+        self, tenant: str, case_id: str, rows: list[Row[tuple[object, ...]]]
+    ) -> bool:
+        """Return whether the case's workflow holds the events now."""
+        if rows[0].status != CaseStatus.OPEN:
+            await self._hand_back(tenant, case_id, [row.id for row in rows])
+            return False
+        events = [_event(row) for row in rows if row.id != row.opening_id]
+        opens = len(events) < len(rows)
+        if opens and await self._start(tenant, case_id) is Started.ENDED:
+            await self._ended(tenant, case_id, [row.id for row in rows])
+            return False
+        if not events or await self.temporal.signal_case(tenant, case_id, events):
+            return True
+        if await self._start(tenant, case_id) is Started.ENDED:
+            await self._ended(tenant, case_id, [row.id for row in rows])
+            return False
+        return await self.temporal.signal_case(tenant, case_id, events)
+
+    async def _start(self, tenant: str, case_id: str) -> Started:
+        start, definition = await self._case_start(tenant, case_id)
+        return await self.temporal.start_case(start, definition)
+
+    async def _case_start(self, tenant: str, case_id: str) -> tuple[CaseInput, PinnedDefinition]:
+        async with self.database.read() as connection:
+            row = (
+                await connection.execute(
+                    select(
+                        Case,
+                        DefinitionVersion.hash,
+                        DefinitionVersion.document,
+                        Intake.id.label("event_id"),
+                        Intake.event_type,
+                        Intake.event,
+                        Intake.received_at,
+                    )
+                    .join_from(
+                        Case,
+                        DefinitionVersion,
+                        (DefinitionVersion.tenant == Case.tenant)
+                        & (DefinitionVersion.definition == Case.definition)
+                        & (DefinitionVersion.version == Case.definition_version),
+                    )
+                    .join(Intake, Intake.id == Case.opening_id)
+                    .where(Case.tenant == tenant, Case.id == case_id)
+                )
+            ).one()
+        start = CaseInput(
+            tenant=tenant,
+            case_id=case_id,
+            definition=row.definition,
+            version=row.definition_version,
+            mailbox_id=row.mailbox_id,
+            customer_hash=self.secrets.keyed_hash(row.customer) if row.customer else None,
+            data=row.initial_data,
+            opening=CaseEvent(
+                id=row.event_id,
+                type=row.event_type,
+                at=row.received_at,
+                data=row.event or {},
+            ),
+        )
+        return start, PinnedDefinition(definition_hash=row.hash, document=row.document)
+
+    async def _ended(self, tenant: str, case_id: str, row_ids: list[int]) -> None:
+        """Settle rows of a case whose workflow has ended.
+
+        A case that closes records that before its workflow ends, so a row that still says
+        open means that the workflow was ended from outside.
+        """
+        async with self.database.read() as connection:
+            status = (
+                await connection.execute(
+                    select(Case.status).where(Case.tenant == tenant, Case.id == case_id)
+                )
+            ).scalar_one()
+        if status == CaseStatus.OPEN:
+            async with self.database.write() as connection:
+                await follow_ups.leave_to_a_person(connection, tenant, case_id, row_ids, utc_now())
+            return
+        await self._hand_back(tenant, case_id, row_ids)
+
+    async def _hand_back(self, tenant: str, case_id: str, row_ids: list[int]) -> None:
+        async with self.database.write() as connection:
+            await follow_ups.hand_back(connection, tenant, case_id, row_ids, utc_now())
+
+    async def _mark(self, row_ids: Sequence[int]) -> None:
+        if not row_ids:
+            return
+        now = utc_now()
+        async with self.database.write() as connection:
+            rows = (
+                await connection.execute(
+                    select(Intake.id, Intake.deliveries).where(
+                        Intake.id.in_(row_ids), Intake.state.in_(UNDELIVERED)
+                    )
+                )
+            ).all()
+            for deliveries, group in groupby(
+                sorted(rows, key=lambda row: row.deliveries), key=lambda row: row.deliveries
+            ):
+                wait = min(FIRST_REDELIVERY * 2 ** min(deliveries, 10), LONGEST_REDELIVERY)
+                await connection.execute(
+                    update(Intake)
+                    .where(Intake.id.in_([row.id for row in group]))
+                    .values(
+                        state=IntakeState.DELIVERED,
+                        delivered_at=now,
+                        deliveries=deliveries + 1,
+                        due_at=now + wait,
+                    )
+                )
+
+
+def _event(row: Row[tuple[object, ...]]) -> CaseEvent:
+    return CaseEvent(id=row.id, type=row.event_type, at=row.received_at, data=row.event or {})

@@ -1,0 +1,286 @@
+"""The way in for programs: start a case, give it an event, cancel it.
+
+Everything is committed to the intake ledger first and delivered afterwards; Temporal may be
+down meanwhile, and a retry after a crash between the two finds the same case.
+"""
+
+import asyncio
+import hashlib
+import json
+from dataclasses import dataclass, field
+
+import structlog
+from sqlalchemy import Row, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from cases.definitions import check_data, definition_of
+from cases.errors import DataInvalid
+from cases.events import EMAIL, RESERVED_EVENTS
+from contracts.case import CANCEL_EVENT
+from contracts.clock import utc_now
+from contracts.errors import (
+    CaseClosed,
+    CaseDataInvalid,
+    CaseNotFound,
+    DefinitionNotFound,
+    EventReused,
+    EventTypeReserved,
+    KeyReused,
+    MailboxNotFound,
+    Problem,
+)
+from contracts.ids import case_id_of_key, new_case_id
+from contracts.model import Json
+from ledgers.crash_points import CrashPoint, reached
+from ledgers.delivery import Delivery
+from ledgers.inserts import insert_new
+from ledgers.routing_store import DELIVERY_GRACE
+from store import definitions
+from store.definitions import StoredDefinition
+from store.tables import Case, CaseStatus, Intake, IntakeState, Mailbox, Participant
+
+log = structlog.get_logger()
+
+OPENED_EVENT = "opened"
+# Types that the product itself sends; a program that could send them would forge its facts.
+OWN_EVENTS = frozenset({EMAIL, OPENED_EVENT, *RESERVED_EVENTS})
+OWN_PREFIX = "everpost."
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A case that was asked for; `created` is False when the key had started it before."""
+
+    case_id: str
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """An event that is in the ledger; `event_id` is its row."""
+
+    event_id: int
+    duplicate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NewCase:
+    """What a program asks for when it starts a case; `to` is whom replies go to."""
+
+    definition: str
+    data: dict[str, Json]
+    to: str | None = None
+    mailbox_id: str | None = None
+    subject: str | None = None
+
+    def digest(self) -> str:
+        """Return what tells one request from another under the same key."""
+        parts = [self.definition, self.data, self.to, self.mailbox_id, self.subject]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(slots=True)
+class Door:
+    """Takes cases and events from programs."""
+
+    delivery: Delivery
+    _deliveries: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def start(
+        self,
+        tenant: str,
+        definition: str,
+        data: dict[str, Json],
+        *,
+        key: str | None = None,
+        to: str | None = None,
+        mailbox_id: str | None = None,
+        subject: str | None = None,
+    ) -> Started:
+        """Start a case. The same `key` with the same request is the same case."""
+        request = NewCase(definition, data, to, mailbox_id, subject)
+        case_id = case_id_of_key(tenant, key) if key else new_case_id()
+        async with self.delivery.database.write() as connection:
+            known = await _request_digest(connection, tenant, case_id)
+            if known is not None:
+                if known != request.digest():
+                    raise KeyReused(key or case_id)
+                return Started(case_id, created=False)
+            row_id = await _open(connection, tenant, case_id, request)
+        reached(CrashPoint.API_ACCEPTED)
+        self._deliver_soon(tenant, row_id)
+        return Started(case_id, created=True)
+
+    async def accept(
+        self, tenant: str, case_id: str, external_id: str, type_: str, data: dict[str, Json]
+    ) -> Accepted:
+        """Take an event for a case; the same id again is the same event."""
+        if type_ in OWN_EVENTS or type_.startswith(OWN_PREFIX):
+            raise EventTypeReserved(type_)
+        return await self._take(tenant, case_id, external_id, type_, data)
+
+    async def cancel(self, tenant: str, case_id: str, by: str) -> Accepted:
+        """Ask a case to end where it stands."""
+        return await self._take(tenant, case_id, CANCEL_EVENT, CANCEL_EVENT, {"by": by})
+
+    async def settle(self) -> None:
+        """Wait for deliveries under way; for a clean stop."""
+        await asyncio.gather(*self._deliveries, return_exceptions=True)
+
+    async def _take(
+        self, tenant: str, case_id: str, external_id: str, type_: str, data: dict[str, Json]
+    ) -> Accepted:
+        async with self.delivery.database.write() as connection:
+            known = await _known_event(connection, tenant, case_id, external_id)
+            if known is not None:
+                if (known.event_type, known.event) != (type_, data) and type_ != CANCEL_EVENT:
+                    raise EventReused(case_id, external_id)
+                return Accepted(known.id, duplicate=True)
+            await _require_open(connection, tenant, case_id)
+            row_id = await _insert_event(connection, tenant, case_id, external_id, type_, data)
+        reached(CrashPoint.API_ACCEPTED)
+        self._deliver_soon(tenant, row_id)
+        return Accepted(row_id, duplicate=False)
+
+    def _deliver_soon(self, tenant: str, row_id: int) -> None:
+        task = asyncio.create_task(self._deliver(tenant, row_id))
+        self._deliveries.add(task)
+        task.add_done_callback(self._deliveries.discard)
+
+    async def _deliver(self, tenant: str, row_id: int) -> None:
+        try:
+            await self.delivery.deliver(tenant, [row_id])
+        except Exception as error:  # the row is committed: the delivery watch tries again
+            log.warning("delivery.failed", tenant=tenant, row=row_id, error=type(error).__name__)
+
+
+async def _request_digest(connection: AsyncConnection, tenant: str, case_id: str) -> str | None:
+    return (
+        await connection.execute(
+            select(Case.request_digest).where(Case.tenant == tenant, Case.id == case_id)
+        )
+    ).scalar_one_or_none()
+
+
+async def _open(connection: AsyncConnection, tenant: str, case_id: str, request: NewCase) -> int:
+    version = await definitions.latest(connection, tenant, request.definition)
+    if version is None:
+        raise DefinitionNotFound(request.definition)
+    definition = definition_of(version.document)
+    try:
+        check_data(definition, request.data)
+    except DataInvalid as error:
+        raise CaseDataInvalid(
+            request.definition,
+            [Problem(p.place, p.message, p.suggestion) for p in error.problems],
+        ) from error
+    mailbox_id = await _mailbox(connection, tenant, request)
+    row_id = await _insert_event(connection, tenant, case_id, None, OPENED_EVENT, request.data)
+    await connection.execute(
+        insert(Case).values(_case_row(tenant, case_id, request, version, mailbox_id, row_id))
+    )
+    if request.to:
+        await insert_new(
+            connection,
+            Participant,
+            [{"tenant": tenant, "case_id": case_id, "address": request.to.lower()}],
+        )
+    return row_id
+
+
+def _case_row(
+    tenant: str,
+    case_id: str,
+    request: NewCase,
+    version: StoredDefinition,
+    mailbox_id: str | None,
+    row_id: int,
+) -> dict[str, object]:
+    now = utc_now()
+    return {
+        "tenant": tenant,
+        "id": case_id,
+        "definition": version.definition,
+        "definition_version": version.version,
+        "definition_hash": version.hash,
+        "mailbox_id": mailbox_id,
+        "customer": request.to.lower() if request.to else None,
+        "subject": request.subject or "",
+        "initial_data": request.data,
+        "status": CaseStatus.OPEN,
+        "opened_at": now,
+        "updated_at": now,
+        "revision": 0,
+        "opening_id": row_id,
+        "request_digest": request.digest(),
+    }
+
+
+async def _mailbox(connection: AsyncConnection, tenant: str, request: NewCase) -> str | None:
+    """Return the mailbox that the case writes from: the one named, or its definition's first."""
+    query = select(Mailbox.id).where(Mailbox.tenant == tenant)
+    if request.mailbox_id is not None:
+        query = query.where(Mailbox.id == request.mailbox_id)
+    else:
+        query = query.where(Mailbox.definition == request.definition)
+    found = (
+        await connection.execute(query.order_by(Mailbox.created_at).limit(1))
+    ).scalar_one_or_none()
+    if found is None and request.mailbox_id is not None:
+        raise MailboxNotFound(request.mailbox_id)
+    return found
+
+
+async def _known_event(
+    connection: AsyncConnection, tenant: str, case_id: str, external_id: str
+) -> Row[tuple[int, str | None, dict[str, Json] | None]] | None:
+    return (
+        await connection.execute(
+            select(Intake.id, Intake.event_type, Intake.event).where(
+                Intake.tenant == tenant,
+                Intake.case_id == case_id,
+                Intake.external_id == external_id,
+            )
+        )
+    ).one_or_none()
+
+
+async def _require_open(connection: AsyncConnection, tenant: str, case_id: str) -> None:
+    status = (
+        await connection.execute(
+            select(Case.status).where(Case.tenant == tenant, Case.id == case_id)
+        )
+    ).scalar_one_or_none()
+    if status is None:
+        raise CaseNotFound(case_id)
+    if status != CaseStatus.OPEN:
+        raise CaseClosed(case_id, status)
+
+
+async def _insert_event(
+    connection: AsyncConnection,
+    tenant: str,
+    case_id: str,
+    external_id: str | None,
+    type_: str,
+    data: dict[str, Json],
+) -> int:
+    now = utc_now()
+    result = await connection.execute(
+        insert(Intake)
+        .values(
+            tenant=tenant,
+            source="api",
+            state=IntakeState.ROUTED,
+            attempts=0,
+            seen_at=now,
+            received_at=now,
+            external_id=external_id,
+            case_id=case_id,
+            event_type=type_,
+            event=data,
+            due_at=now + DELIVERY_GRACE,
+        )
+        .returning(Intake.id)
+    )
+    return int(result.scalar_one())

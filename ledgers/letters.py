@@ -1,0 +1,244 @@
+"""A request as a finished mail: whom it goes to, what it says, and whether it may be sent.
+
+Replies go to whoever wrote the mail that is answered, or to the case's customer; never to
+whatever Reply-To a mail names. Robots are not answered (RFC 3834, 2).
+"""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from cases.definitions import Definition, definition_of
+from contracts.clock import utc_now
+from contracts.model import Json
+from contracts.outbox import SendRequest
+from ledgers.accounts import Account
+from ledgers.outbox import Frozen
+from mail.compose import (
+    BadDraft,
+    Draft,
+    MailKind,
+    Original,
+    compose,
+    reply_subject,
+)
+from mail.message import Address
+from mail.templates import Rendered, TemplateFailed, TemplateSource, render
+from mail.threading import TokenKeys, mint_message_id, mint_token, plus_address
+from store.database import Database
+from store.tables import Case, DefinitionVersion, Message
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """The mail that is answered, as the store keeps it."""
+
+    at: datetime
+    sender: str | None
+    sender_name: str | None
+    subject: str
+    text: str
+    message_id: str | None
+    references: tuple[str, ...]
+    robot: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a mail of a case is written from."""
+
+    definition: Definition
+    customer: str | None
+    subject: str
+    incoming: Incoming | None
+
+
+async def definition_by_hash(connection: AsyncConnection, tenant: str, hash_: str) -> Definition:
+    """Return a pinned version's definition; it is immutable, so it is parsed once."""
+    document = (
+        await connection.execute(
+            select(DefinitionVersion.document)
+            .where(DefinitionVersion.tenant == tenant, DefinitionVersion.hash == hash_)
+            .limit(1)
+        )
+    ).scalar_one()
+    return definition_of(document)
+
+
+async def gather(database: Database, request: SendRequest) -> Facts:
+    """Return what the store knows that the mail is written from."""
+    async with database.read() as connection:
+        definition = await definition_by_hash(connection, request.tenant, request.definition_hash)
+        case = (
+            await connection.execute(
+                select(Case.customer, Case.subject).where(
+                    Case.tenant == request.tenant, Case.id == request.case_id
+                )
+            )
+        ).one()
+        incoming = await _incoming(connection, request)
+    return Facts(definition, case.customer, case.subject, incoming)
+
+
+async def _incoming(connection: AsyncConnection, request: SendRequest) -> Incoming | None:
+    """Return the mail of the event that is answered, else the case's newest mail."""
+    query = select(
+        Message.at,
+        Message.sender,
+        Message.sender_name,
+        Message.subject,
+        Message.text,
+        Message.message_id,
+        Message.references,
+        Message.robot,
+    ).where(
+        Message.tenant == request.tenant,
+        Message.case_id == request.case_id,
+        Message.direction == "in",
+    )
+    newest_first = query.order_by(Message.at.desc(), Message.id.desc()).limit(1)
+    row = None
+    if request.event_id is not None:
+        exact = query.where(Message.intake_id == request.event_id).limit(1)
+        row = (await connection.execute(exact)).one_or_none()
+    if row is None:
+        row = (await connection.execute(newest_first)).one_or_none()
+    if row is None:
+        return None
+    return Incoming(
+        at=row.at,
+        sender=row.sender,
+        sender_name=row.sender_name,
+        subject=row.subject,
+        text=row.text,
+        message_id=row.message_id,
+        references=tuple(row.references),
+        robot=row.robot,
+    )
+
+
+def write(request: SendRequest, facts: Facts, account: Account, keys: TokenKeys) -> Frozen:
+    """Return the mail with its bytes, or with the reason why there is none to send."""
+    token = mint_token(keys, account.tenant, account.mailbox_id, request.case_id)
+    domain = account.address.rpartition("@")[2]
+    message_id = mint_message_id(token, domain, secrets.token_hex(8))
+    recipients = _recipients(request, facts)
+    incoming = facts.incoming if request.kind == "reply" else None
+    references = _references(incoming)
+    tokened = plus_address(account.address, token) if account.plus_addressing else None
+    try:
+        rendered = _rendered(request, facts, account)
+        subject = rendered.subject or _subject(facts, incoming)
+        draft = Draft(
+            kind=MailKind.ACKNOWLEDGEMENT if incoming else MailKind.NOTICE,
+            sender=Address(account.name, account.address),
+            to=tuple(Address("", address) for address in recipients),
+            subject=subject,
+            text=rendered.text,
+            html=rendered.html,
+            message_id=message_id,
+            date=utc_now(),
+            reply_to=Address(account.name, tokened) if tokened else None,
+            in_reply_to=incoming.message_id if incoming else None,
+            references=references,
+            original=_original(incoming),
+        )
+        raw = compose(draft)
+    except (TemplateFailed, BadDraft) as error:
+        return _failed(request, account, message_id, recipients, str(error))
+    # The null envelope sender is for acknowledgements (RFC 3834, 3.3): their bounces end.
+    answers_event = incoming is not None and request.event_id is not None
+    return Frozen(
+        raw=raw,
+        message_id=message_id,
+        envelope_from="" if answers_event else tokened or account.address,
+        recipients=recipients,
+        sender=account.address,
+        subject=subject,
+        text=rendered.text,
+        references=references,
+        mailbox_id=account.mailbox_id,
+        replies_per_day=account.replies_per_day,
+        suppressed=f"robot: {incoming.robot}" if incoming and incoming.robot else None,
+    )
+
+
+def _failed(
+    request: SendRequest,
+    account: Account,
+    message_id: str,
+    recipients: tuple[str, ...],
+    reason: str,
+) -> Frozen:
+    return Frozen(
+        raw=b"",
+        message_id=message_id,
+        envelope_from=account.address,
+        recipients=recipients,
+        sender=account.address,
+        subject=request.template,
+        text="",
+        references=(),
+        mailbox_id=account.mailbox_id,
+        replies_per_day=account.replies_per_day,
+        failed=reason,
+    )
+
+
+def _rendered(request: SendRequest, facts: Facts, account: Account) -> Rendered:
+    if request.notice is not None:
+        subject = f"Case {request.case_id} needs a person"
+        return Rendered(subject=subject, text=request.notice, html=None)
+    template = facts.definition.templates[request.template]
+    source = TemplateSource(template.subject or "", template.text, template.html)
+    return render(source, _variables(request, facts, account))
+
+
+def _recipients(request: SendRequest, facts: Facts) -> tuple[str, ...]:
+    if request.to:
+        return tuple(request.to)
+    if request.notice is not None:
+        everyone = (address for team in facts.definition.teams.values() for address in team)
+        return tuple(dict.fromkeys(everyone))
+    if facts.incoming is not None and facts.incoming.sender:
+        return (facts.incoming.sender,)
+    return (facts.customer,) if facts.customer else ()
+
+
+def _references(incoming: Incoming | None) -> tuple[str, ...]:
+    if incoming is None:
+        return ()
+    own = (incoming.message_id,) if incoming.message_id else ()
+    return (*incoming.references, *own)
+
+
+def _subject(facts: Facts, incoming: Incoming | None) -> str:
+    if incoming is not None:
+        return reply_subject(incoming.subject)
+    return facts.subject or facts.definition.name or facts.definition.id
+
+
+def _original(incoming: Incoming | None) -> Original | None:
+    if incoming is None:
+        return None
+    sender = Address(incoming.sender_name or "", incoming.sender) if incoming.sender else None
+    return Original(sender, incoming.at, incoming.text)
+
+
+def _variables(request: SendRequest, facts: Facts, account: Account) -> Mapping[str, Json]:
+    incoming = facts.incoming
+    return {
+        "case": {"id": request.case_id, "data": request.data, "label": request.label},
+        "message": {
+            "subject": incoming.subject if incoming else facts.subject,
+            "from_name": (incoming.sender_name if incoming else None) or "",
+            "from_address": (incoming.sender if incoming else facts.customer) or "",
+            "text": incoming.text if incoming else "",
+        },
+        "mailbox": {"address": account.address},
+        "event": request.event,
+    }

@@ -1,0 +1,62 @@
+"""Mails read in another process, killed when it takes too long or too much memory."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import anyio
+from anyio import BrokenWorkerProcess, CapacityLimiter, to_process
+
+from mail.message import Message, Unparsable
+from mail.parse import parse_batch
+
+ONE_MAIL = timedelta(seconds=5)
+# A batch gets the time of a few bad mails; then each is read alone, to find the bad one.
+ONE_BATCH = timedelta(seconds=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Why a mail could not be read."""
+
+    reason: str
+
+
+class Parser:
+    """Reads mails in at most `processes` other processes."""
+
+    def __init__(self, processes: int = 1) -> None:
+        """Start none yet; each is started when it is first needed, and kept."""
+        self._limiter = CapacityLimiter(processes)
+
+    async def read(self, raws: Sequence[bytes]) -> list[Message | Unreadable]:
+        """Return what each mail says, in order; a bad mail costs only itself."""
+        if not raws:
+            return []
+        results = await self._attempt(list(raws), ONE_BATCH)
+        if results is not None:
+            return results
+        return [await self._alone(raw) for raw in raws]
+
+    async def _alone(self, raw: bytes) -> Message | Unreadable:
+        results = await self._attempt([raw], ONE_MAIL)
+        if results is None:
+            return Unreadable(
+                f"reading it took over {ONE_MAIL.seconds} s or ended the reading process"
+            )
+        return results[0]
+
+    async def _attempt(
+        self, raws: list[bytes], limit: timedelta
+    ) -> list[Message | Unreadable] | None:
+        try:
+            with anyio.fail_after(limit.total_seconds()):
+                parsed = await to_process.run_sync(
+                    parse_batch, raws, cancellable=True, limiter=self._limiter
+                )
+        except (TimeoutError, BrokenWorkerProcess):
+            return None
+        return [
+            Unreadable(str(result)) if isinstance(result, Unparsable) else result
+            for result in parsed
+        ]

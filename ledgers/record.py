@@ -1,0 +1,67 @@
+"""The record of a case's steps: read model, trace, and what it has applied, in one go."""
+
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from contracts.clock import utc_now
+from contracts.steps import StepRecord
+from ledgers import follow_ups
+from ledgers.inserts import insert_new
+from store.database import Database
+from store.tables import Case, Intake, IntakeState, TraceEntry
+
+
+async def write(connection: AsyncConnection, record: StepRecord) -> None:
+    """Write a step record; again, or after a newer one, it changes nothing it should not."""
+    now = utc_now()
+    snapshot = record.snapshot
+    ended = snapshot.status != "open"
+    await connection.execute(
+        update(Case)
+        .where(
+            Case.tenant == record.tenant,
+            Case.id == record.case_id,
+            Case.revision < snapshot.revision,
+        )
+        .values(
+            revision=snapshot.revision,
+            status=snapshot.status,
+            state=", ".join(snapshot.states) or None,
+            label=snapshot.label,
+            snapshot=snapshot.model_dump(mode="json"),
+            updated_at=now,
+            closed_at=now if ended else None,
+        )
+    )
+    if record.applied:
+        await connection.execute(
+            update(Intake)
+            .where(
+                Intake.tenant == record.tenant,
+                Intake.id.in_(record.applied),
+                Intake.state.in_((IntakeState.ROUTED, IntakeState.DELIVERED)),
+            )
+            .values(state=IntakeState.APPLIED, applied_at=now, due_at=None)
+        )
+    await insert_new(
+        connection,
+        TraceEntry,
+        [
+            {
+                "tenant": record.tenant,
+                "case_id": record.case_id,
+                "seq": line.seq,
+                "at": line.at,
+                "entry": line.entry,
+            }
+            for line in record.trace
+        ],
+    )
+    if record.returned:
+        await follow_ups.take_back(connection, record.tenant, record.case_id, record.returned, now)
+
+
+async def write_alone(database: Database, record: StepRecord) -> None:
+    """Write a step record in a transaction of its own."""
+    async with database.write() as connection:
+        await write(connection, record)

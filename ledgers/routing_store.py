@@ -1,0 +1,317 @@
+"""The reads and writes of routing, each for a whole batch of mails at once."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from cases.definitions import definition_of
+from cases.events import EMAIL
+from ledgers.follow_ups import open_follow_ups
+from ledgers.inserts import insert_new
+from ledgers.mails import Arrived, DefinitionFacts, Fate, KnownCase, Watcher
+from mail.message import Message as Mail
+from mail.threading import TokenKeys, clues, read_token
+from store import tables
+from store.tables import Case, CaseStatus, DefinitionVersion, Intake, IntakeState, Participant
+
+# A routed row is delivered at once by whoever routed it; the delivery watch takes over later.
+DELIVERY_GRACE = timedelta(seconds=15)
+TEXT_LIMIT = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxFacts:
+    """What routing needs of a mailbox."""
+
+    tenant: str
+    mailbox_id: str
+    address: str
+    definition: DefinitionFacts
+
+
+@dataclass(slots=True)
+class Lookup:
+    """What the store knows about a batch of mails; `learn` adds what the batch itself shows."""
+
+    twins: dict[tuple[str | None, str], int] = field(default_factory=dict)
+    token_cases: dict[str, str] = field(default_factory=dict)
+    reference_cases: dict[str, str] = field(default_factory=dict)
+    participants: dict[str, frozenset[str]] = field(default_factory=dict)
+    cases: dict[str, KnownCase] = field(default_factory=dict)
+    sent_ids: set[str] = field(default_factory=set)
+    follow_ups: dict[str, str] = field(default_factory=dict)
+
+    def twin(self, mail: Arrived) -> int | None:
+        """Return the row of the same mail that came before: same Message-ID, same content."""
+        row_id = self.twins.get(_identity(mail.message))
+        return None if row_id == mail.row_id else row_id
+
+    def learn(self, mail: Arrived, case: KnownCase | None) -> None:
+        """Let later mails of the batch find this one."""
+        self.twins.setdefault(_identity(mail.message), mail.row_id)
+        if case is None:
+            return
+        if mail.message.message_id:
+            self.reference_cases[mail.message.message_id] = case.case_id
+        known = self.participants.get(case.case_id, frozenset())
+        self.participants[case.case_id] = known | set(_correspondents(mail.message))
+
+
+async def mailbox_facts(connection: AsyncConnection, tenant: str, mailbox_id: str) -> MailboxFacts:
+    """Return a mailbox with the newest version of its definition."""
+    row = (
+        await connection.execute(
+            select(
+                tables.Mailbox.address,
+                DefinitionVersion.definition,
+                DefinitionVersion.version,
+                DefinitionVersion.hash,
+                DefinitionVersion.document,
+            )
+            .join_from(
+                tables.Mailbox,
+                DefinitionVersion,
+                (DefinitionVersion.tenant == tables.Mailbox.tenant)
+                & (DefinitionVersion.definition == tables.Mailbox.definition),
+            )
+            .where(tables.Mailbox.tenant == tenant, tables.Mailbox.id == mailbox_id)
+            .order_by(DefinitionVersion.version.desc())
+            .limit(1)
+        )
+    ).one()
+    definition = DefinitionFacts(
+        row.definition, row.version, row.hash, definition_of(row.document).labels
+    )
+    return MailboxFacts(tenant, mailbox_id, row.address, definition)
+
+
+async def look_up(
+    connection: AsyncConnection, mailbox: MailboxFacts, keys: TokenKeys, mails: Sequence[Arrived]
+) -> Lookup:
+    """Return all that the store knows about a batch."""
+    lookup = Lookup()
+    await _find_twins(connection, mailbox, mails, lookup)
+    tokens: set[str] = set()
+    ids: set[str] = set()
+    for mail in mails:
+        found = clues(mail.message)
+        tokens.update(found_token.token for found_token in found.tokens)
+        ids.update(found.references)
+        if mail.message.message_id:
+            ids.add(mail.message.message_id)
+    for token in sorted(tokens):
+        case_id = read_token(keys, mailbox.tenant, mailbox.mailbox_id, token)
+        if case_id is not None:
+            lookup.token_cases[token] = case_id
+    await _find_references(connection, mailbox.tenant, ids, lookup)
+    case_ids = {*lookup.token_cases.values(), *lookup.reference_cases.values()}
+    await _find_cases(connection, mailbox.tenant, case_ids, lookup)
+    return lookup
+
+
+async def _find_twins(
+    connection: AsyncConnection, mailbox: MailboxFacts, mails: Sequence[Arrived], lookup: Lookup
+) -> None:
+    # A mail that reaches two mailboxes is handled in each: only the same mailbox has twins.
+    rows = await connection.execute(
+        select(Intake.id, Intake.message_id, Intake.digest)
+        .where(
+            Intake.tenant == mailbox.tenant,
+            Intake.mailbox_id == mailbox.mailbox_id,
+            Intake.digest.in_([mail.message.digest for mail in mails]),
+            Intake.duplicate_of.is_(None),
+        )
+        .order_by(Intake.id.desc())
+    )
+    for row in rows:
+        if row.digest is not None:
+            lookup.twins[(row.message_id, row.digest)] = row.id
+
+
+async def _find_references(
+    connection: AsyncConnection, tenant: str, ids: set[str], lookup: Lookup
+) -> None:
+    if not ids:
+        return
+    rows = await connection.execute(
+        select(tables.Message.message_id, tables.Message.case_id, tables.Message.direction)
+        .where(tables.Message.tenant == tenant, tables.Message.message_id.in_(sorted(ids)))
+        .order_by(tables.Message.id)
+    )
+    for row in rows:
+        lookup.reference_cases[row.message_id] = row.case_id
+        if row.direction == "out":
+            lookup.sent_ids.add(row.message_id)
+
+
+async def _find_cases(
+    connection: AsyncConnection, tenant: str, case_ids: set[str], lookup: Lookup
+) -> None:
+    if not case_ids:
+        return
+    wanted = sorted(case_ids)
+    await _read_cases(connection, tenant, wanted, lookup)
+    closed = [case.case_id for case in lookup.cases.values() if not case.is_open]
+    if closed:
+        lookup.follow_ups = await open_follow_ups(connection, tenant, closed)
+        await _read_cases(connection, tenant, sorted(lookup.follow_ups.values()), lookup)
+    # A case of another tenant's key, or one that is gone, joins nothing.
+    for known in (lookup.token_cases, lookup.reference_cases):
+        for key in [key for key, case_id in known.items() if case_id not in lookup.cases]:
+            del known[key]
+
+
+async def _read_cases(
+    connection: AsyncConnection, tenant: str, wanted: list[str], lookup: Lookup
+) -> None:
+    for row in await connection.execute(
+        select(
+            Case.id,
+            Case.status,
+            DefinitionVersion.definition,
+            DefinitionVersion.version,
+            DefinitionVersion.hash,
+            DefinitionVersion.document,
+        )
+        .join_from(
+            Case,
+            DefinitionVersion,
+            (DefinitionVersion.tenant == Case.tenant)
+            & (DefinitionVersion.definition == Case.definition)
+            & (DefinitionVersion.version == Case.definition_version),
+        )
+        .where(Case.tenant == tenant, Case.id.in_(wanted))
+    ):
+        facts = DefinitionFacts(
+            row.definition, row.version, row.hash, definition_of(row.document).labels
+        )
+        lookup.cases[row.id] = KnownCase(row.id, facts, row.status == CaseStatus.OPEN)
+        lookup.participants[row.id] = frozenset()
+    for member in await connection.execute(
+        select(Participant.case_id, Participant.address).where(
+            Participant.tenant == tenant, Participant.case_id.in_(wanted)
+        )
+    ):
+        lookup.participants[member.case_id] |= {member.address}
+
+
+async def write(
+    connection: AsyncConnection, watcher: Watcher, fates: Iterable[Fate], now: datetime
+) -> None:
+    """Write what a batch became: cases first, then messages and participants, then rows."""
+    fates = list(fates)
+    routed = [fate for fate in fates if fate.case is not None]
+    opened = [_case_row(fate, watcher, now) for fate in routed if fate.opens_case]
+    if opened:
+        await connection.execute(insert(Case), opened)
+    if routed:
+        await connection.execute(
+            insert(tables.Message), [_message_row(fate, watcher) for fate in routed]
+        )
+        await insert_new(connection, Participant, _participant_rows(routed, watcher))
+    if fates:
+        await connection.execute(
+            update(Intake).where(Intake.id == bindparam("row")),
+            [_intake_row(fate, now) for fate in fates],
+        )
+        newest = max(fate.mail.received_at for fate in fates)
+        await connection.execute(
+            update(tables.Mailbox)
+            .where(tables.Mailbox.tenant == watcher.tenant, tables.Mailbox.id == watcher.mailbox_id)
+            .values(last_mail_at=newest)
+        )
+
+
+def _identity(mail: Mail) -> tuple[str | None, str]:
+    return (mail.message_id, mail.digest)
+
+
+def _correspondents(mail: Mail) -> list[str]:
+    """Return who takes part by this mail: whoever wrote it, not whomever it names."""
+    return [mail.sender.key] if mail.sender else []
+
+
+def _case_row(fate: Fate, watcher: Watcher, now: datetime) -> dict[str, object]:
+    case = fate.case
+    assert case is not None  # noqa: S101 (`write` keeps only fates with a case)
+    mail = fate.mail.message
+    return {
+        "tenant": watcher.tenant,
+        "id": case.case_id,
+        "definition": case.definition.name,
+        "definition_version": case.definition.version,
+        "definition_hash": case.definition.hash,
+        "mailbox_id": watcher.mailbox_id,
+        "customer": mail.sender.key if mail.sender else None,
+        "subject": mail.subject,
+        "initial_data": {},
+        "follows": case.follows,
+        "status": CaseStatus.OPEN,
+        "opened_at": fate.mail.received_at,
+        "updated_at": now,
+        "revision": 0,
+        "opening_id": fate.mail.row_id,
+    }
+
+
+def _message_row(fate: Fate, watcher: Watcher) -> dict[str, object]:
+    mail = fate.mail.message
+    event = fate.event or {}
+    return {
+        "tenant": watcher.tenant,
+        "case_id": fate.case.case_id if fate.case else None,
+        "direction": "in",
+        "intake_id": fate.mail.row_id,
+        "at": fate.mail.received_at,
+        "message_id": mail.message_id,
+        "sender": mail.sender.address if mail.sender else None,
+        "sender_name": mail.sender.name if mail.sender else None,
+        "recipients": [address.address for address in (*mail.to, *mail.cc)],
+        "subject": mail.subject,
+        "text": (mail.new_text or mail.text)[:TEXT_LIMIT],
+        "references": [*mail.references],
+        "attachments": [
+            {"name": part.name, "type": part.content_type, "size_bytes": part.size_bytes}
+            for part in mail.attachments
+        ],
+        "robot": fate.robot,
+        "classification": {
+            key: event.get(key) for key in ("classifier", "label", "confidence", "reason")
+        },
+    }
+
+
+def _participant_rows(fates: Iterable[Fate], watcher: Watcher) -> list[dict[str, object]]:
+    pairs = {
+        (fate.case.case_id, address)
+        for fate in fates
+        if fate.case is not None
+        for address in _correspondents(fate.mail.message)
+    }
+    return [
+        {"tenant": watcher.tenant, "case_id": case_id, "address": address}
+        for case_id, address in sorted(pairs)
+    ]
+
+
+def _intake_row(fate: Fate, now: datetime) -> dict[str, object]:
+    routed = fate.state is IntakeState.ROUTED
+    return {
+        "row": fate.mail.row_id,
+        "state": fate.state,
+        "reason": fate.reason,
+        "size_bytes": fate.mail.size_bytes,
+        "received_at": fate.mail.received_at,
+        "blob": fate.mail.blob,
+        "message_id": fate.mail.message.message_id,
+        "digest": fate.mail.message.digest,
+        "duplicate_of": fate.duplicate_of,
+        "case_id": fate.case.case_id if fate.case else None,
+        "suggested_case_id": fate.suggested_case_id,
+        "event_type": EMAIL if routed else None,
+        "event": fate.event,
+        "due_at": now + DELIVERY_GRACE if routed else None,
+    }

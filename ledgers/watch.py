@@ -1,0 +1,256 @@
+"""The watch of one mailbox: connect, catch up, IDLE, poll, and again until it is told to stop.
+
+Pending is what the server lists minus what the ledger holds, never "above the highest UID".
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+import structlog
+
+from clients.imap import ImapConnection, ImapError, MailSize
+from contracts.clock import utc_now
+from contracts.errors import MailboxNotFound
+from ledgers import accounts, health, intake, routing
+from ledgers.accounts import Account
+from ledgers.crash_points import CrashPoint, reached
+from ledgers.delivery import Delivery
+from ledgers.intake import Attached
+from ledgers.mails import Arrived, Claim, Fenced, Refused
+from ledgers.parsing import Parser, Unreadable
+from mail.message import DEFAULT_LIMITS
+from mail.threading import TokenKeys
+from store.blobs import Blobs
+
+log = structlog.get_logger()
+
+BATCH = 25
+BATCH_BYTES = 16_000_000
+# Renewing IDLE this often is the poll that backs it up, and notices a half-open connection.
+RECHECK = timedelta(seconds=25)
+FULL_LISTING = timedelta(minutes=5)
+# How far below the newest UID a quick listing looks: servers may show mails out of order.
+RECENT_UIDS = 1_000
+FIRST_RETRY = timedelta(seconds=1)
+LONGEST_RETRY = timedelta(seconds=60)
+
+
+class WatchEnd(StrEnum):
+    """Why a watch ended by itself."""
+
+    GONE = "gone"
+    PAUSED = "paused"
+    FENCED = "fenced"
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxWatch:
+    """What a watch works with; one for all mailboxes of a process."""
+
+    delivery: Delivery
+    blobs: Blobs
+    parser: Parser
+    keys: TokenKeys
+
+    async def run(self, tenant: str, mailbox_id: str) -> WatchEnd:
+        """Watch a mailbox until it is paused, deleted or taken by another watch."""
+        database, secrets = self.delivery.database, self.delivery.secrets
+        retry = FIRST_RETRY
+        while True:
+            try:
+                account = await accounts.account(database, secrets, tenant, mailbox_id)
+            except MailboxNotFound:
+                return WatchEnd.GONE
+            if not account.active:
+                await health.stopped(database, tenant, mailbox_id)
+                return WatchEnd.PAUSED
+            session = _Session(self, account)
+            try:
+                await session.run()
+            except Fenced:
+                return WatchEnd.FENCED
+            except ImapError as error:
+                retry = FIRST_RETRY if session.listed else min(retry * 2, LONGEST_RETRY)
+                log.warning(
+                    "mailbox.disconnected",
+                    tenant=tenant,
+                    mailbox=mailbox_id,
+                    error=str(error),
+                    retry_s=retry.total_seconds(),
+                )
+                await health.failed(database, tenant, mailbox_id, str(error))
+                await asyncio.sleep(retry.total_seconds())
+
+
+@dataclass(slots=True)
+class _Session:
+    """One connection's life."""
+
+    watch: MailboxWatch
+    account: Account
+    listed: bool = False
+    _connection: ImapConnection = field(init=False)
+    _attached: Attached = field(init=False)
+    _decided: set[int] = field(default_factory=set)
+    _full_listing_at: datetime = field(default_factory=utc_now)
+    _delivery: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        self._connection = await ImapConnection.open(self.account.imap)
+        try:
+            await self._attach()
+            while True:
+                await self._catch_up()
+                await self._connection.wait(RECHECK)
+        finally:
+            await self._connection.close()
+            if self._delivery is not None:
+                self._delivery.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await self._delivery
+
+    async def _attach(self) -> None:
+        status = await self._connection.select(self.account.folder, read_only=True)
+        database = self.watch.delivery.database
+        self._attached = await intake.attach(
+            database,
+            self.account.tenant,
+            self.account.mailbox_id,
+            uidvalidity=status.uidvalidity,
+            uidnext=status.uidnext,
+            now=utc_now(),
+        )
+        self._decided = await intake.decided_uids(database, self._attached.watcher)
+        self._full_listing_at = utc_now()
+
+    async def _catch_up(self) -> None:
+        """Handle all that is listed and not decided; mails that arrive meanwhile included."""
+        while True:
+            pending = await self._pending()
+            self.listed = True
+            await health.connected(
+                self.watch.delivery.database, self.account.tenant, self.account.mailbox_id
+            )
+            if not pending:
+                return
+            for start in range(0, len(pending), BATCH):
+                await self._take(pending[start : start + BATCH])
+
+    async def _pending(self) -> list[int]:
+        low = self._attached.start_uid
+        if utc_now() < self._full_listing_at:
+            low = max(low, max(self._decided, default=low) - RECENT_UIDS)
+            listed = await self._connection.uids(low)
+        else:
+            # Selecting again shows a UIDVALIDITY that changed under the connection.
+            status = await self._connection.select(self.account.folder, read_only=True)
+            if status.uidvalidity != self._attached.watcher.uidvalidity:
+                await self._attach()
+                low = self._attached.start_uid
+            listed = await self._connection.uids(low)
+            await intake.settle_gone(self.watch.delivery.database, self._attached.watcher, listed)
+            self._full_listing_at = utc_now() + FULL_LISTING
+        return [uid for uid in listed if uid not in self._decided]
+
+    async def _take(self, uids: Sequence[int]) -> None:
+        database, watcher = self.watch.delivery.database, self._attached.watcher
+        claims = await intake.claim(database, watcher, uids, utc_now())
+        reached(CrashPoint.INTAKE_CLAIMED)
+        self._decided.update(set(uids) - {claim.uid for claim in claims})
+        for group in _groups(claims):
+            try:
+                await self._read(group)
+            except ImapError:
+                await intake.unclaim(database, [claim.row_id for claim in claims])
+                raise
+
+    async def _read(self, claims: Sequence[Claim]) -> None:
+        sizes = await self._connection.sizes([claim.uid for claim in claims])
+        # A mail that is not returned may be back at the next listing; it stays pending.
+        present = [claim for claim in claims if claim.uid in sizes]
+        refused = [
+            Refused(claim.row_id, "oversize", size.size_bytes, size.received_at, None)
+            for claim in present
+            if (size := sizes[claim.uid]).size_bytes > DEFAULT_LIMITS.size_bytes
+        ]
+        await self._quarantine(present, refused)
+        too_large = {mail.row_id for mail in refused}
+        for chunk in _chunks([c for c in present if c.row_id not in too_large], sizes):
+            await self._fetch(chunk, sizes)
+
+    async def _fetch(self, claims: Sequence[Claim], sizes: dict[int, MailSize]) -> None:
+        raws = await self._connection.fetch([claim.uid for claim in claims])
+        reached(CrashPoint.INTAKE_FETCHED)
+        claims = [claim for claim in claims if claim.uid in raws]
+        blobs = await asyncio.gather(
+            *(self.watch.blobs.put(self.account.tenant, raws[claim.uid]) for claim in claims)
+        )
+        reached(CrashPoint.INTAKE_STORED)
+        parsed = await self.watch.parser.read([raws[claim.uid] for claim in claims])
+        arrived: list[Arrived] = []
+        refused: list[Refused] = []
+        for claim, blob, message in zip(claims, blobs, parsed, strict=True):
+            received_at = sizes[claim.uid].received_at
+            size_bytes = len(raws[claim.uid])
+            if isinstance(message, Unreadable):
+                refused.append(Refused(claim.row_id, message.reason, size_bytes, received_at, blob))
+            else:
+                arrived.append(Arrived(claim.row_id, size_bytes, received_at, blob, message))
+        await self._quarantine(claims, refused)
+        await self._route(claims, arrived)
+
+    async def _quarantine(self, claims: Sequence[Claim], refused: list[Refused]) -> None:
+        await intake.quarantine(self.watch.delivery.database, self._attached.watcher, refused)
+        rows = {mail.row_id for mail in refused}
+        self._decided.update(claim.uid for claim in claims if claim.row_id in rows)
+
+    async def _route(self, claims: Sequence[Claim], mails: list[Arrived]) -> None:
+        if not mails:
+            return
+        row_ids = await routing.accept(
+            self.watch.delivery.database, self._attached, self.watch.keys, mails, utc_now()
+        )
+        reached(CrashPoint.INTAKE_COMMITTED)
+        rows = {mail.row_id for mail in mails}
+        self._decided.update(claim.uid for claim in claims if claim.row_id in rows)
+        await self._deliver(row_ids)
+
+    async def _deliver(self, row_ids: list[int]) -> None:
+        """Deliver while the next batch is read; batches one after the other, for their order."""
+        if self._delivery is not None:
+            await self._delivery
+        self._delivery = asyncio.create_task(
+            self.watch.delivery.deliver(self.account.tenant, row_ids)
+        )
+
+
+def _groups(claims: Sequence[Claim]) -> Iterator[Sequence[Claim]]:
+    """Yield first attempts together, and each mail that was tried before alone.
+
+    A mail that ends the process takes its batch's attempts with it; alone, only its own.
+    """
+    fresh = [claim for claim in claims if claim.attempts == 1]
+    if fresh:
+        yield fresh
+    for claim in claims:
+        if claim.attempts > 1:
+            yield [claim]
+
+
+def _chunks(claims: Sequence[Claim], sizes: dict[int, MailSize]) -> Iterator[list[Claim]]:
+    """Yield claims whose mails together stay below what is held in memory at once."""
+    chunk: list[Claim] = []
+    total = 0
+    for claim in claims:
+        size = sizes[claim.uid].size_bytes
+        if chunk and total + size > BATCH_BYTES:
+            yield chunk
+            chunk, total = [], 0
+        chunk.append(claim)
+        total += size
+    if chunk:
+        yield chunk

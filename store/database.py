@@ -1,0 +1,61 @@
+"""The database: SQLite by default, PostgreSQL in production, both through SQLAlchemy async.
+
+SQLite runs in WAL mode with full sync: a commit is on disk when it returns. Whatever writes
+begins with BEGIN IMMEDIATE, since a transaction that reads first and writes later fails at
+once when another process wrote in between.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+BUSY_TIMEOUT_MS = 20_000
+
+
+class Database:
+    """An engine with two ways in: `read()` and `write()`, each one transaction."""
+
+    def __init__(self, url: str) -> None:
+        """Open lazily: nothing is connected before the first transaction."""
+        self.engine: AsyncEngine = create_async_engine(url)
+        self.is_sqlite = self.engine.dialect.name == "sqlite"
+        if self.is_sqlite:
+            event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
+            event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """Give a transaction that only reads, on one consistent snapshot."""
+        async with self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """Give a transaction that may write; it commits when the block ends without error."""
+        async with self.engine.connect() as plain:
+            connection = await plain.execution_options(everpost_writes=True)
+            async with connection.begin():
+                yield connection
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.engine.dispose()
+
+
+# The DBAPI and sync connection types differ by driver; SQLAlchemy hands them as they are.
+def _prepare_sqlite(dbapi_connection: Any, _record: Any) -> None:
+    # The driver's own BEGIN is deferred: switch it off, `_begin_sqlite` says how to begin.
+    dbapi_connection.isolation_level = None
+    cursor = dbapi_connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Any) -> None:
+    writes = connection.get_execution_options().get("everpost_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,191 @@
+"""Mailboxes as rows: their settings and their health; passwords only encrypted.
+
+A watch writes what it finds (epoch, UIDVALIDITY, health) by the intake ledger, not here.
+"""
+
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from contracts.errors import MailboxNotFound, MailboxTaken
+from store.tables import Mailbox, MailboxStatus
+
+
+class Tls(StrEnum):
+    """How a connection to a mail server is protected.
+
+    `starttls` is for SMTP only (RFC 3207); `plain` only for this machine.
+    """
+
+    IMPLICIT = "implicit"
+    STARTTLS = "starttls"
+    PLAIN = "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxSettings:
+    """What a person decides about a mailbox; secrets are encrypted already.
+
+    Without `smtp_username` mail is handed in without a login.
+    """
+
+    address: str
+    name: str
+    definition: str
+    imap_host: str
+    imap_port: int
+    imap_tls: Tls
+    imap_username: str
+    imap_secret: str = field(repr=False)
+    folder: str
+    sent_folder: str | None
+    smtp_host: str
+    smtp_port: int
+    smtp_tls: Tls
+    smtp_username: str | None
+    smtp_secret: str | None = field(repr=False)
+    plus_addressing: bool
+    replies_per_day: int
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxHealth:
+    """How the watch of a mailbox fares."""
+
+    attached_at: datetime | None
+    connected: bool
+    checked_at: datetime | None
+    last_mail_at: datetime | None
+    last_error: str | None
+    last_error_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMailbox:
+    """A mailbox as stored."""
+
+    tenant: str
+    id: str
+    status: MailboxStatus
+    created_at: datetime
+    settings: MailboxSettings
+    health: MailboxHealth
+
+
+async def create(
+    connection: AsyncConnection,
+    tenant: str,
+    mailbox_id: str,
+    settings: MailboxSettings,
+    now: datetime,
+) -> None:
+    """Add a mailbox, active; raises MailboxTaken, after which the transaction is lost."""
+    try:
+        await connection.execute(
+            insert(Mailbox).values(
+                tenant=tenant,
+                id=mailbox_id,
+                status=MailboxStatus.ACTIVE,
+                created_at=now,
+                epoch=0,
+                connected=False,
+                **asdict(settings),
+            )
+        )
+    except IntegrityError:
+        raise MailboxTaken(settings.address, settings.folder) from None
+
+
+async def read(connection: AsyncConnection, tenant: str, mailbox_id: str) -> StoredMailbox:
+    """Return a mailbox; raises MailboxNotFound."""
+    query = select(*_COLUMNS).where(Mailbox.tenant == tenant, Mailbox.id == mailbox_id)
+    row = (await connection.execute(query)).one_or_none()
+    if row is None:
+        raise MailboxNotFound(mailbox_id)
+    return _stored(row)
+
+
+async def by_address(connection: AsyncConnection, tenant: str, address: str) -> list[StoredMailbox]:
+    """Return the mailboxes of an address, one for each folder that is watched."""
+    query = (
+        select(*_COLUMNS)
+        .where(Mailbox.tenant == tenant, Mailbox.address == address)
+        .order_by(Mailbox.folder)
+    )
+    return [_stored(row) for row in await connection.execute(query)]
+
+
+async def all_of(connection: AsyncConnection, tenant: str) -> list[StoredMailbox]:
+    """Return all mailboxes of a tenant, by address and folder."""
+    query = (
+        select(*_COLUMNS).where(Mailbox.tenant == tenant).order_by(Mailbox.address, Mailbox.folder)
+    )
+    return [_stored(row) for row in await connection.execute(query)]
+
+
+async def change(
+    connection: AsyncConnection, tenant: str, mailbox_id: str, settings: MailboxSettings
+) -> None:
+    """Replace a mailbox's settings; raises MailboxNotFound.
+
+    Address and folder are what a mailbox is, and stay as they are.
+    """
+    values = asdict(settings)
+    del values["address"], values["folder"]
+    await _update(connection, tenant, mailbox_id, values)
+
+
+async def set_status(
+    connection: AsyncConnection, tenant: str, mailbox_id: str, status: MailboxStatus
+) -> None:
+    """Pause or resume a mailbox; raises MailboxNotFound."""
+    await _update(connection, tenant, mailbox_id, {"status": status})
+
+
+async def remove(connection: AsyncConnection, tenant: str, mailbox_id: str) -> None:
+    """Delete a mailbox; its cases and its ledger rows stay; raises MailboxNotFound."""
+    result = await connection.execute(
+        delete(Mailbox).where(Mailbox.tenant == tenant, Mailbox.id == mailbox_id)
+    )
+    if result.rowcount == 0:
+        raise MailboxNotFound(mailbox_id)
+
+
+_SETTINGS = tuple(MailboxSettings.__dataclass_fields__)
+_HEALTH = tuple(MailboxHealth.__dataclass_fields__)
+_COLUMNS = tuple(
+    getattr(Mailbox, name)
+    for name in ("tenant", "id", "status", "created_at", *_SETTINGS, *_HEALTH)
+)
+
+
+def _stored(row: Row[Any]) -> StoredMailbox:  # Any: the columns are built from the dataclasses
+    values = row._mapping
+    settings = {name: values[name] for name in _SETTINGS}
+    settings |= {"imap_tls": Tls(row.imap_tls), "smtp_tls": Tls(row.smtp_tls)}
+    return StoredMailbox(
+        row.tenant,
+        row.id,
+        MailboxStatus(row.status),
+        row.created_at,
+        MailboxSettings(**settings),
+        MailboxHealth(**{name: values[name] for name in _HEALTH}),
+    )
+
+
+async def _update(
+    connection: AsyncConnection,
+    tenant: str,
+    mailbox_id: str,
+    values: dict[str, Any],  # Any: columns of several types
+) -> None:
+    result = await connection.execute(
+        update(Mailbox).where(Mailbox.tenant == tenant, Mailbox.id == mailbox_id).values(values)
+    )
+    if result.rowcount == 0:
+        raise MailboxNotFound(mailbox_id)

@@ -1,0 +1,67 @@
+"""Registering and reading case definitions."""
+
+from tests.api.conftest import SPEC, Api, assert_problem
+
+URL = "/api/v1/workflows"
+
+
+async def test_new_content_is_a_new_version_and_the_same_content_the_same(api: Api) -> None:
+    first = await api.ask("POST", URL, {"spec": SPEC})
+    again = await api.ask("POST", URL, {"spec": dict(reversed(SPEC.items()))})
+    second = await api.ask("POST", URL, {"spec": SPEC | {"name": "Another name"}})
+    assert [answer.status_code for answer in (first, again, second)] == [201, 200, 201]
+    assert [answer.json()["version"] for answer in (first, again, second)] == [1, 1, 2]
+    assert first.json() == again.json()
+    assert first.headers["location"] == f"{URL}/question/versions/1"
+
+
+async def test_versions_are_listed_newest_first_and_stay_as_they_were(api: Api) -> None:
+    await api.ask("POST", URL, {"spec": SPEC})
+    await api.ask("POST", URL, {"spec": SPEC | {"name": "Another name"}})
+    listed = (await api.ask("GET", f"{URL}/question/versions")).json()["items"]
+    assert [(item["version"], item["name"]) for item in listed] == [
+        (2, "Another name"),
+        (1, "Questions"),
+    ]
+    assert (await api.ask("GET", f"{URL}/question")).json()["version"] == 2
+    assert (await api.ask("GET", f"{URL}/question/versions/1")).json()["spec"] == SPEC
+    assert [item["version"] for item in (await api.ask("GET", URL)).json()["items"]] == [2]
+
+
+async def test_a_mistake_is_answered_with_its_place_and_what_was_meant(api: Api) -> None:
+    states = {"open": {"on": [{"event": "answered", "to": "closd"}]}, "closed": {"final": True}}
+    for path in (URL, f"{URL}/validate"):
+        answer = await api.ask("POST", path, {"spec": SPEC | {"states": states}})
+        assert_problem(answer, 422, "definition-invalid")
+        problem = next(p for p in answer.json()["problems"] if "closd" in p["message"])
+        assert problem["place"] == "states.open.on[0].to"
+        assert problem["suggestion"] == "closed"
+
+
+async def test_validating_saves_nothing(api: Api) -> None:
+    answer = await api.ask("POST", f"{URL}/validate", {"spec": SPEC})
+    assert (answer.status_code, answer.json()["valid"]) == (200, True)
+    assert (await api.ask("GET", URL)).json() == {"items": []}
+
+
+async def test_the_schema_of_definitions_is_published(api: Api) -> None:
+    schema = (await api.ask("GET", f"{URL}/schema")).json()
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert "states" in schema["properties"]
+
+
+async def test_an_id_that_is_an_address_of_the_api_is_refused(api: Api) -> None:
+    answer = await api.ask("POST", URL, {"spec": SPEC | {"id": "schema"}})
+    assert_problem(answer, 422, "definition-invalid")
+
+
+async def test_what_is_not_there_is_not_found(api: Api, question: str) -> None:
+    for path in ("nothing", "nothing/versions", "question/versions/9"):
+        assert_problem(await api.ask("GET", f"{URL}/{path}"), 404, "definition-not-found")
+
+
+async def test_another_tenant_sees_no_definitions(api: Api, question: str) -> None:
+    assert (await api.ask("GET", URL, tenant="other")).json() == {"items": []}
+    for path in ("question", "question/versions", "question/versions/1"):
+        answer = await api.ask("GET", f"{URL}/{path}", tenant="other")
+        assert_problem(answer, 404, "definition-not-found")

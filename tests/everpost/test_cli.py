@@ -1,0 +1,279 @@
+"""The `everpost` command against a small real HTTP server."""
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from everpost.cli import app
+from everpost.settings import ENV_PREFIX, Settings
+from tests.everpost.small_api import PASSWORD, TOKEN, SmallApi, small_api
+from tests.servers.ports import free_port
+
+
+@pytest.fixture
+def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallApi]:
+    """Give a server that the command finds, in an empty home."""
+    monkeypatch.chdir(tmp_path)
+    for field in Settings.model_fields:
+        monkeypatch.delenv(f"{ENV_PREFIX}{field.upper()}", raising=False)
+    with small_api() as server:
+        monkeypatch.setenv("EVERPOST_API_PORT", str(server.port))
+        yield server
+
+
+@pytest.fixture
+def logged_in(api: SmallApi, tmp_path: Path) -> SmallApi:
+    """Give the server, and a login that it takes."""
+    (tmp_path / ".everpost").mkdir()
+    (tmp_path / ".everpost" / "cli-token").write_text(TOKEN)
+    return api
+
+
+def everpost(*arguments: str, typed: str | None = None) -> tuple[int, str]:
+    """Run a command; return its exit code and all that it wrote."""
+    result = CliRunner().invoke(app, arguments, input=typed)
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    return result.exit_code, result.output
+
+
+def test_login_asks_for_the_password_and_keeps_the_token_for_its_owner(
+    api: SmallApi, tmp_path: Path
+) -> None:
+    code, output = everpost("login", typed=f"{PASSWORD}\n")
+    token = tmp_path / ".everpost" / "cli-token"
+    assert (code, token.read_text()) == (0, TOKEN)
+    assert stat.S_IMODE(token.stat().st_mode) == 0o600
+    assert PASSWORD not in output
+
+
+def test_login_takes_the_password_from_the_settings(
+    api: SmallApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EVERPOST_ADMIN_PASSWORD", PASSWORD)
+    assert everpost("login") == (0, "Logged in as admin.\n")
+
+
+def test_a_wrong_password_is_told_in_the_words_of_the_api(api: SmallApi) -> None:
+    assert everpost("login", "--password", "x") == (
+        1,
+        "Wrong login: Name or password is wrong.\n",
+    )
+
+
+def test_without_a_login_the_command_says_how_to_get_one(api: SmallApi) -> None:
+    assert everpost("cases", "list") == (
+        1,
+        "Not logged in, or the login has expired. Run: everpost login\n",
+    )
+
+
+def test_without_a_login_the_password_of_the_settings_is_used(
+    api: SmallApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.answers["GET /api/v1/cases"] = (200, {"items": [], "next_cursor": None})
+    monkeypatch.setenv("EVERPOST_ADMIN_PASSWORD", PASSWORD)
+    assert everpost("cases", "list") == (0, "No case yet.\n")
+
+
+def test_without_an_api_there_is_one_sentence(
+    api: SmallApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    monkeypatch.setenv("EVERPOST_API_PORT", str(port))
+    code, output = everpost("cases", "list")
+    assert code == 1
+    assert output.startswith(f"The API does not answer at http://127.0.0.1:{port} (")
+    assert output.count("\n") == 1
+
+
+def test_cases_are_listed_in_columns_with_their_whole_ids(logged_in: SmallApi) -> None:
+    identity = "c-" + "7" * 60
+    logged_in.answers["GET /api/v1/cases"] = (
+        200,
+        {
+            "items": [{"id": identity, "state": "approval", "subject": "Re\x1b[2J: hi", "x": 1}],
+            "next_cursor": "abc",
+        },
+    )
+    code, output = everpost("cases", "list", "--state", "approval", "--text", "a b", "--limit", "5")
+    assert logged_in.asked == ["GET /api/v1/cases?state=approval&text=a+b&limit=5"]
+    assert (code, output.splitlines()) == (
+        0,
+        [
+            f"{'id'.ljust(62)}  state     subject",
+            f"{identity}  approval  Re: hi",
+            "There are more: --cursor abc",
+        ],
+    )
+
+
+def test_a_case_is_shown_with_what_happens_next_before_its_trace(logged_in: SmallApi) -> None:
+    logged_in.answers["GET /api/v1/cases/c1"] = (
+        200,
+        {
+            "trace": {
+                "items": [
+                    {
+                        "seq": 1,
+                        "at": "-",
+                        "entry": {
+                            "kind": "fired",
+                            "task": "t1",
+                            "event": {"type": "email"},
+                            "from": ["start"],
+                            "to": ["received"],
+                            "did": ["classify"],
+                            "guards": {
+                                "t1": [
+                                    {
+                                        "field": "label",
+                                        "op": "is",
+                                        "value": "a",
+                                        "found": None,
+                                        "holds": False,
+                                    }
+                                ]
+                            },
+                        },
+                    }
+                ],
+                "next_cursor": None,
+            },
+            "id": "c1",
+            "label": "refund",
+            "confidence": 0.75,
+            "closed_at": None,
+            "deadlines": [{"due": "-", "state": "received", "does": "notify lead"}],
+            "messages": {
+                "items": [
+                    {
+                        "at": "-",
+                        "direction": "in",
+                        "sender": "a@b.test",
+                        "recipients": [],
+                        "subject": "Hi\x1b[2J",
+                        "text": "one\ntwo\x07",
+                    }
+                ]
+            },
+        },
+    )
+    assert everpost("cases", "show", "c1") == (
+        0,
+        "id     c1\nlabel  refund (0.75)\n\n"
+        "Deadlines:\n  - in received: notify lead\n\n"
+        "Messages:\n  - in a@b.test: Hi\n      one\n      two\n\n"
+        "Trace:\n  - fired t1 on email start → received did classify\n"
+        "      t1: label is a does not hold, found nothing\n",
+    )
+
+
+def test_a_definition_with_mistakes_is_told_with_their_places(
+    logged_in: SmallApi, tmp_path: Path
+) -> None:
+    (tmp_path / "odd.yaml").write_text("id: odd\n")
+    logged_in.answers["POST /api/v1/workflows/validate"] = (
+        200,
+        {
+            "valid": False,
+            "problems": [{"place": "start", "message": "missing", "suggestion": None}],
+        },
+    )
+    assert everpost("definitions", "validate", "odd.yaml") == (
+        1,
+        "odd.yaml has mistakes:\n  start: missing\n",
+    )
+
+
+def test_an_id_cannot_lead_to_another_path(logged_in: SmallApi) -> None:
+    everpost("cases", "show", "../mailboxes?x=1")
+    assert logged_in.asked == ["GET /api/v1/cases/..%2Fmailboxes%3Fx%3D1"]
+
+
+def test_an_event_is_sent_with_its_data_and_an_id_of_its_own(logged_in: SmallApi) -> None:
+    logged_in.answers["POST /api/v1/cases/c1/events"] = (202, {})
+    code, _ = everpost("cases", "event", "c1", "approve", "--data", '{"amount": 12}')
+    sent = logged_in.bodies[0]
+    assert (code, sent["type"], sent["data"]) == (0, "approve", {"amount": 12})
+    assert len(sent["id"]) == 36
+
+
+@pytest.mark.parametrize("data", ["{", "[1]"])
+def test_data_that_is_no_json_object_is_refused_before_anything_is_sent(
+    logged_in: SmallApi, data: str
+) -> None:
+    code, output = everpost("cases", "event", "c1", "approve", "--data", data)
+    assert (code, logged_in.asked) == (1, [])
+    assert output.startswith("--data")
+
+
+def test_cancel_asks_the_api_to_cancel(logged_in: SmallApi) -> None:
+    logged_in.answers["POST /api/v1/cases/c1/cancel"] = (202, None)
+    assert everpost("cases", "cancel", "c1") == (0, "Case c1 is being cancelled.\n")
+
+
+def test_a_refusal_names_the_places_that_are_wrong(logged_in: SmallApi, tmp_path: Path) -> None:
+    logged_in.answers["POST /api/v1/workflows/validate"] = (
+        422,
+        {
+            "title": "Invalid definition",
+            "detail": "1 mistake",
+            "problems": [
+                {"place": "states.a.on[1].to", "message": "no state \x1b[1mb", "suggestion": "c"}
+            ],
+        },
+    )
+    file = tmp_path / "refund.yaml"
+    file.write_text("id: refund\nstart: a\n")
+    assert everpost("definitions", "validate", str(file)) == (
+        1,
+        "Invalid definition: 1 mistake\n  states.a.on[1].to: no state b Did you mean 'c'?\n",
+    )
+    assert logged_in.bodies == [{"spec": {"id": "refund", "start": "a"}}]
+
+
+def test_a_definition_is_registered_from_a_file(logged_in: SmallApi, tmp_path: Path) -> None:
+    logged_in.answers["POST /api/v1/workflows"] = (201, {"id": "refund", "version": 3})
+    (tmp_path / "refund.json").write_text('{"id": "refund"}')
+    assert everpost("definitions", "register", "refund.json") == (
+        0,
+        "Registered: refund, version 3\n",
+    )
+
+
+@pytest.mark.parametrize("content", ["- a\n", "a: [\n", "\x00", "!!python/object:x {}\n"])
+def test_a_file_without_a_definition_is_refused(
+    logged_in: SmallApi, tmp_path: Path, content: str
+) -> None:
+    (tmp_path / "odd.yaml").write_text(content)
+    code, output = everpost("definitions", "validate", "odd.yaml")
+    assert (code, logged_in.asked) == (1, [])
+    assert output.startswith("odd.yaml ")
+
+
+def test_mailboxes_are_listed(logged_in: SmallApi) -> None:
+    logged_in.answers["GET /api/v1/mailboxes"] = (
+        200,
+        {
+            "items": [
+                {"id": "m1", "address": "help@a.test", "health": {"connected": True}}
+            ]
+        },
+    )
+    assert everpost("mailboxes", "list")[1].splitlines() == [
+        "id  address      connected",
+        "m1  help@a.test  yes",
+    ]
+
+
+def test_health_needs_no_login_and_fails_when_the_instance_is_ill(api: SmallApi) -> None:
+    api.answers["GET /health"] = (503, {"status": "Unhealthy", "components": {"database": "down"}})
+    assert everpost("health") == (1, "status: Unhealthy\ncomponents: database down\n")
+
+
+def test_an_answer_that_is_no_problem_details_still_gives_a_sentence(logged_in: SmallApi) -> None:
+    logged_in.answers["GET /api/v1/cases"] = (502, b"<html>bad gateway</html>")
+    assert everpost("cases", "list") == (1, "The API answered 502\n")

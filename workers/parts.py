@@ -1,0 +1,76 @@
+"""The parts that a worker process is made of, from its settings; the one place they are built."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from pydantic import SecretStr
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from activities.sorting import Ask
+from clients.smtp import SmtpPool
+from clients.temporal import Temporal
+from everpost.settings import Settings
+from ledgers.accounts import token_keys
+from ledgers.delivery import Delivery
+from mail.threading import TokenKeys
+from store.blobs import Blobs
+from store.database import Database
+from store.secrets import SecretBox
+
+LLM_TIMEOUT = timedelta(seconds=45)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that the activities of a process share."""
+
+    tenant: str
+    client: Client
+    database: Database
+    secrets: SecretBox
+    keys: TokenKeys
+    blobs: Blobs
+    delivery: Delivery
+    smtp: SmtpPool
+
+
+@asynccontextmanager
+async def parts(settings: Settings) -> AsyncIterator[Parts]:
+    """Give the parts, and close them at the end."""
+    client = await Client.connect(
+        settings.temporal_address,
+        namespace=settings.temporal_namespace,
+        data_converter=pydantic_data_converter,
+    )
+    database = Database(settings.database_url)
+    secrets = SecretBox([settings.master_key()])
+    smtp = SmtpPool()
+    try:
+        yield Parts(
+            tenant=settings.tenant,
+            client=client,
+            database=database,
+            secrets=secrets,
+            keys=token_keys(secrets),
+            blobs=Blobs(settings.blob_url),
+            delivery=Delivery(database, Temporal(client), secrets),
+            smtp=smtp,
+        )
+    finally:
+        await smtp.close()
+        await database.close()
+
+
+def model_of(settings: Settings) -> Ask | None:
+    """Return how to ask the configured model, or None where there is none."""
+    if settings.llm_base_url is None or settings.llm_model is None:
+        return None
+    # Imported here: without a model, 40 MB of its client stay out of the process.
+    from clients.llm import LlmClient
+    from ledgers.asking import Asker
+
+    key = settings.llm_api_key or SecretStr("none")
+    return Asker(LlmClient(settings.llm_base_url, key, settings.llm_model, LLM_TIMEOUT))

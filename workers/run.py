@@ -1,0 +1,129 @@
+"""Which workflows and activities each kind of worker serves, and how it runs and stops."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+import structlog
+from temporalio.worker import PollerBehaviorAutoscaling, Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from activities.casework import Casework
+from activities.sorting import Sorting
+from activities.watching import Watching
+from contracts.logs import configure_logs
+from contracts.task_queues import Queue, task_queue
+from everpost.settings import Settings, read_settings
+from ledgers import crash_points
+from ledgers.parsing import Parser
+from ledgers.sending import Sender
+from ledgers.watch import MailboxWatch
+from workers.parts import Parts, model_of, parts
+from workflows.case import CaseWorkflow
+from workflows.watches import DeliveryWorkflow, MailboxWorkflow
+
+log = structlog.get_logger()
+
+# Own modules are pure or carry none of their state into workflows; reloading them for every
+# workflow would cost more than running it.
+PASSED_THROUGH = (
+    "activities",
+    "cases",
+    "contracts",
+    "pydantic",
+    "pydantic_core",
+    "re2",
+    "structlog",
+    "workflows",
+    "yaml",
+)
+CACHED_WORKFLOWS = 1_000
+GRACE = timedelta(seconds=5)
+
+
+def run(names: Sequence[str]) -> None:
+    """Run the kinds of worker with these names until SIGTERM or SIGINT."""
+    try:
+        queues = [Queue(name) for name in names]
+    except ValueError:
+        queues = []
+    if not queues:
+        sys.exit(f"usage: python -m workers KIND [KIND …], with kinds of {', '.join(Queue)}")
+    settings = read_settings()
+    configure_logs(settings.log_level)
+    crash_points.arm_from(settings.crash_points)
+    asyncio.run(_serve(settings, queues))
+
+
+async def _serve(settings: Settings, queues: Sequence[Queue]) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with parts(settings) as shared, AsyncExitStack() as stack:
+        for queue in queues:
+            await stack.enter_async_context(_BUILDERS[queue](shared, settings))
+        log.info("worker.ready", tenant=shared.tenant, queues=[str(queue) for queue in queues])
+        if Queue.MAIL in queues:
+            await shared.delivery.temporal.watch_deliveries(shared.tenant)
+        await stop.wait()
+        log.info("worker.stopping", tenant=shared.tenant)
+
+
+def _cases_worker(shared: Parts, settings: Settings) -> Worker:
+    casework = Casework(
+        shared.database, shared.secrets, shared.keys, Sender(shared.database, shared.smtp)
+    )
+    return Worker(
+        shared.client,
+        task_queue=task_queue(shared.tenant, Queue.CASES),
+        workflows=[CaseWorkflow],
+        activities=[casework.record, casework.send],
+        workflow_runner=SandboxedWorkflowRunner(
+            restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
+        ),
+        max_cached_workflows=CACHED_WORKFLOWS,
+        max_concurrent_activities=50,
+        workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
+        activity_task_poller_behavior=PollerBehaviorAutoscaling(),
+        graceful_shutdown_timeout=GRACE,
+    )
+
+
+def _mail_worker(shared: Parts, settings: Settings) -> Worker:
+    watching = Watching(
+        MailboxWatch(shared.delivery, shared.blobs, Parser(), shared.keys), shared.delivery
+    )
+    return Worker(
+        shared.client,
+        task_queue=task_queue(shared.tenant, Queue.MAIL),
+        workflows=[MailboxWorkflow, DeliveryWorkflow],
+        activities=[watching.watch_mailbox, watching.watch_deliveries],
+        workflow_runner=SandboxedWorkflowRunner(
+            restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
+        ),
+        max_concurrent_activities=200,
+        # Watches last for days: they are cancelled at once, and start again elsewhere.
+        graceful_shutdown_timeout=timedelta(0),
+    )
+
+
+def _llm_worker(shared: Parts, settings: Settings) -> Worker:
+    sorting = Sorting(shared.database, model_of(settings))
+    return Worker(
+        shared.client,
+        task_queue=task_queue(shared.tenant, Queue.LLM),
+        activities=[sorting.classify],
+        max_concurrent_activities=20,
+        graceful_shutdown_timeout=GRACE,
+    )
+
+
+_BUILDERS: dict[Queue, Callable[[Parts, Settings], Worker]] = {
+    Queue.CASES: _cases_worker,
+    Queue.MAIL: _mail_worker,
+    Queue.LLM: _llm_worker,
+}

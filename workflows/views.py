@@ -1,0 +1,56 @@
+"""A case as people and the read model see it, made from the core's state."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from cases.net import Net
+from cases.outlook import deadlines, marking, outlook, state_names
+from cases.state import CaseState, CaseStatus
+from contracts.model import Json
+from contracts.steps import Deadline, Snapshot, WaitingEvent
+
+
+def json_of(mapping: Mapping[str, Any]) -> dict[str, Json]:
+    """Return a mapping of the core as a payload's JSON; the core holds nothing but JSON."""
+    return cast("dict[str, Json]", dict(mapping))
+
+
+def snapshot(net: Net, state: CaseState, revision: int, *, cancelled: bool) -> Snapshot:
+    """Return the case as of now."""
+    ended = state.status is CaseStatus.CLOSED
+    return Snapshot(
+        revision=revision,
+        status="cancelled" if cancelled else "closed" if ended else "open",
+        states=list(state_names(net, state)),
+        label=state.label,
+        confidence=state.confidence,
+        data=json_of(state.data),
+        marking=dict(marking(state)),
+        waiting=[
+            WaitingEvent(id=int(event.id), type=event.type, at=event.at) for event in state.waiting
+        ],
+        deadlines=[
+            Deadline(task=item.task, state=item.state, due=item.due, does=item.text)
+            for item in deadlines(net, state)
+        ],
+        next=[json_of(item) for item in outlook(net, state)],
+        parked=state.reason if state.status is CaseStatus.PARKED else None,
+        running=[firing.task for firing in state.running.values()],
+    )
+
+
+def current_details(view: Snapshot) -> str:
+    """Return what the Temporal Web UI shows of a case, in Markdown."""
+    lines = [f"**{', '.join(view.states) or view.status}**"]
+    if view.label:
+        lines.append(f"label: {view.label} ({view.confidence or 0:.2f})")
+    lines.extend(_deadline_lines(view.deadlines))
+    if view.waiting:
+        lines.append(f"waiting: {len(view.waiting)} events that nothing takes yet")
+    if view.parked:
+        lines.append(f"parked: {view.parked}")
+    return "\n\n".join(lines)
+
+
+def _deadline_lines(items: Sequence[Deadline]) -> list[str]:
+    return [f"{item.due:%Y-%m-%d %H:%M:%S} UTC: {item.does}" for item in items]
