@@ -15,7 +15,6 @@ from cases.limits import (
     MAX_CONDITION_DEPTH,
     MAX_CONDITION_LEAVES,
     MAX_LIST_CHOICES,
-    MAX_PROBLEMS,
 )
 from cases.nearest import nearest
 from cases.notation import ADDRESS
@@ -34,14 +33,16 @@ from cases.values import JSON, kind_of, place_of, place_under, shown_text
 Place = tuple[str | int, ...]
 
 
-def problems_in(definition: Definition) -> list[Problem]:
-    """Return what is wrong with a definition whose shapes are right; at most 100 problems."""
-    problems: list[Problem] = []
-    for problem in _Checks(definition).all():
-        problems.append(problem)
-        if len(problems) == MAX_PROBLEMS:
-            break
-    return problems
+def problems_in(definition: Definition, *, mended: bool = False) -> Iterator[Problem]:
+    """Yield what is wrong with a definition whose shapes are right, in the order of writing.
+
+    With `mended` it is not quite what was written: then states that seem out of reach, deadlines
+    that seem to do nothing, and replies that seem to lack `to` are no problems.
+    """
+    checks = _Checks(definition)
+    yield from checks.references()
+    if not mended:
+        yield from checks.completeness()
 
 
 def replies_without_to(definition: Definition) -> tuple[str, ...]:
@@ -76,14 +77,18 @@ class _Checks:
         self._definition = definition
         self._labels = [*definition.labels, UNCLASSIFIED]
 
-    def all(self) -> Iterator[Problem]:
-        """Yield every problem, in the order of writing."""
+    def references(self) -> Iterator[Problem]:
+        """Yield names, values and durations that are wrong in themselves."""
         for name, schema in self._definition.data.items():
             yield from _schema_problems(schema, place_of(("data", name)))
         yield from self._start()
         for name, state in self._definition.states.items():
             yield from self._state(("states", name), state)
+
+    def completeness(self) -> Iterator[Problem]:
+        """Yield what is missing for the whole to work."""
         yield from self._unreachable()
+        yield from self._idle_deadlines()
         yield from self._replies()
 
     def _start(self) -> Iterator[Problem]:
@@ -107,8 +112,6 @@ class _Checks:
             here = (*place, "deadlines", index)
             yield from self._time(here, deadline.after, deadline.at)
             yield from self._target(here, deadline.to, deadline.when)
-            if deadline.to is None and not deadline.do:
-                yield Problem(place_of(here), "does nothing: give it `do`, `to`, or both")
 
     def _target(self, place: Place, to: str | None, when: Condition | None) -> Iterator[Problem]:
         if to is not None and to not in self._definition.states:
@@ -272,6 +275,13 @@ class _Checks:
             if name not in seen:
                 message = "no way leads here from the start: add a transition to it, or remove it"
                 yield Problem(place_of(("states", name)), message)
+
+    def _idle_deadlines(self) -> Iterator[Problem]:
+        for name, state in self._definition.states.items():
+            for index, deadline in enumerate(state.deadlines):
+                if deadline.to is None and not deadline.do:
+                    place = place_of(("states", name, "deadlines", index))
+                    yield Problem(place, "does nothing: give it `do`, `to`, or both")
 
     def _replies(self) -> Iterator[Problem]:
         if Start.MAIL not in self._definition.starts:

@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from pydantic import ValidationError
@@ -22,6 +23,7 @@ from cases.limits import (
     MAX_DOCUMENT_NODES,
     MAX_PROBLEMS,
 )
+from cases.mending import mended_spec
 from cases.shapes import problems_of
 from cases.states import Definition
 from cases.values import JSON, PlainJson, kind_of
@@ -52,11 +54,25 @@ def parse_definition(spec: object) -> Definition:
     try:
         definition = Definition.model_validate(copied)
     except ValidationError as error:
-        raise DefinitionInvalid(problems_of(error)) from None
-    problems = problems_in(definition)
-    if problems:
-        raise DefinitionInvalid(problems)
+        problems = [*problems_of(error), *_problems_beside(copied, error)]
+        raise DefinitionInvalid(problems[:MAX_PROBLEMS]) from None
+    found = list(islice(problems_in(definition), MAX_PROBLEMS))
+    if found:
+        raise DefinitionInvalid(found)
     return definition
+
+
+def _problems_beside(spec: Mapping[str, JSON], error: ValidationError) -> list[Problem]:
+    """Return the wrong references of a spec whose shapes are wrong too, so that all come at once.
+
+    What has a wrong shape is mended for the look; if that does not do, the references have to wait.
+    """
+    mended = mended_spec(spec, error)
+    try:
+        definition = Definition.model_validate(mended)
+    except ValidationError:
+        return []
+    return list(islice(problems_in(definition, mended=True), MAX_PROBLEMS))
 
 
 def canonical_json(definition: Definition) -> str:

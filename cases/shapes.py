@@ -21,7 +21,10 @@ Place = tuple[str | int, ...]
 def problems_of(error: ValidationError) -> list[Problem]:
     """Return pydantic's errors as problems in plain words; at most 100."""
     details = error.errors(include_url=False)[:MAX_PROBLEMS]
-    return list(dict.fromkeys(_problem_of(detail) for detail in details))
+    # A list whose entries are all wrong is also too short; that is no second problem.
+    parents = [detail["loc"][:-1] for detail in details if detail["type"] != "too_short"]
+    kept = [d for d in details if d["type"] != "too_short" or d["loc"] not in parents]
+    return list(dict.fromkeys(_problem_of(detail) for detail in kept))
 
 
 def _problem_of(detail: ErrorDetails) -> Problem:
@@ -42,9 +45,13 @@ def _problem_of(detail: ErrorDetails) -> Problem:
         message = f"must be one of {', '.join(names)}, not {_given(given)}"
         return Problem(place_of(place), message, nearest(given, names))
     if place and place[-1] == "[key]":
-        return Problem(place_of(place[:-1]), f"{_wanted(kind, context)} as its name")
+        return Problem(place_of(place[:-1]), f"this key {_wanted(kind, context)}")
+    if kind in _SIZES:
+        return Problem(place_of(place), _wanted(kind, context))
     return Problem(place_of(place), f"{_wanted(kind, context)}, not {_given(given)}")
 
+
+_SIZES = ("too_short", "too_long", "string_too_short", "string_too_long")
 
 _WANTED = {
     "string_type": "must be text",
@@ -72,7 +79,7 @@ def _wanted(kind: str, context: Mapping[str, Any]) -> str:
         return f"must have at least {context['min_length']} entry"
     if kind in ("greater_than_equal", "less_than_equal"):
         bound = context.get("ge", context.get("le"))
-        return f"must be {'at least' if 'ge' in context else 'at most'} {bound}"
+        return f"must be {'at least' if 'ge' in context else 'at most'} {bound:g}"
     return _WANTED.get(kind, "has the wrong type")
 
 

@@ -12,6 +12,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 from contracts import search_attributes
+from contracts.task_queues import Queue
 from everpost.settings import ENV_PREFIX, Settings
 
 Probe = Callable[[], Awaitable[bool]]
@@ -52,8 +53,9 @@ def embedded_stages(settings: Settings) -> Stages:
         tuple(foundation),
         (
             _api(settings),
-            _workers(settings, "cases"),
-            _workers(settings, "mail"),
+            # Asking a model is waiting: it needs no process of its own on one machine.
+            _workers("workers-cases", Queue.CASES, Queue.LLM),
+            _workers("workers-mail", Queue.MAIL),
         ),
     )
 
@@ -123,11 +125,11 @@ def _api(settings: Settings) -> Process:
     )
 
 
-def _workers(settings: Settings, queue: str) -> Process:
+def _workers(name: str, *queues: Queue) -> Process:
     return Process(
-        name=f"workers-{queue}",
-        command=(sys.executable, "-m", "workers", queue),
-        stop_within=timedelta(seconds=5),
+        name=name,
+        command=(sys.executable, "-m", "workers", *queues),
+        stop_within=timedelta(seconds=6),  # they give what runs 5 s to end
     )
 
 

@@ -29,6 +29,8 @@ _WORD_BYTES = 42  # makes encoded words of 68 characters (RFC 2047, 2: at most 7
 
 _DOT_ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _DOMAIN = re.compile(r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.?)+|\[[0-9A-Fa-f:.]+\]")
+# Dots in odd places: some providers give out such addresses, and they need quoting.
+_ODD_LOCAL_PART = re.compile(r'[^\s@<>(),;:"\\\[\]]+')
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9 !#$%&'*+/=?^_`{|}~-]*")
 _MESSAGE_ID = re.compile(r"<[\x21-\x3b\x3d\x3f-\x7e]{1,960}>")
 
@@ -178,7 +180,9 @@ def _local_part(local: str, entry: Address) -> str:
         return local
     if local.startswith('"') and local.endswith('"') and len(local) > 2:
         local = re.sub(r"\\(.)", r"\1", local[1:-1])
-    if not local or not local.isascii() or not local.isprintable():
+    elif not _ODD_LOCAL_PART.fullmatch(local):
+        raise BadDraft(f"the address {entry.address!r} is none that a mail can be sent to")
+    if not local.isascii() or not local.isprintable():
         raise BadDraft(f"the address {entry.address!r} cannot be written without SMTPUTF8")
     return '"' + re.sub(r'(["\\])', r"\\\1", local) + '"'
 

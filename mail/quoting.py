@@ -11,6 +11,10 @@ _ATTRIBUTION_END = re.compile(
     r"|napisał\(a\)|kirjoitti|написал(?:\(\u0430\))?|пишет|写道|書きました|のメール)\s?[:\uff1a]?$",
     re.IGNORECASE,
 )
+# "Am <date> schrieb <name>:": the verb before the name.
+_ATTRIBUTION_VERB = re.compile(
+    r"\b(?:schrieb|schreef|skrev|écrit|escribió|scritto|escreveu)\b[^:]{1,120}:$", re.IGNORECASE
+)
 _ATTRIBUTION_START = re.compile(
     r"^(?:On|Am|El|Le|Il|Em|Op|Den|W dniu|Dnia|\d{1,4}[./-]|Mon|Tue|Wed|Thu|Fri|Sat|Sun|Mo|Di|Mi"
     r"|Do|Fr|Sa|So|在|于)\b",
@@ -52,11 +56,11 @@ def new_part(text: str) -> str:
         if _starts_original(lines, index):
             break
         length = _attribution_length(lines, index)
-        if length and not _is_quoted_after(lines, index + length):
-            break  # converted from HTML: all that follows is the original, unmarked
-        if length:
+        if length and _is_quoted_after(lines, index + length):
             index += length
             continue
+        if length and _names_a_mail(lines[index : index + length]):
+            break  # converted from HTML: all that follows is the original, unmarked
         kept.append(lines[index])
         index += 1
     found = "\n".join(kept).strip()
@@ -83,9 +87,15 @@ def _attribution_length(lines: list[str], index: int) -> int:
         line = lines[index + length - 1 : index + length]
         if not line or not line[0].strip():
             return 0
-        if _ATTRIBUTION_END.search(line[0].rstrip()[-_MAX_LINE_CHARS:]):
+        end = line[0].rstrip()[-_MAX_LINE_CHARS:]
+        if _ATTRIBUTION_END.search(end) or _ATTRIBUTION_VERB.search(end):
             return length
     return 0
+
+
+def _names_a_mail(attribution: list[str]) -> bool:
+    """Tell whether an attribution has a date or an address: "On Monday you wrote:" has none."""
+    return any(char.isdigit() or char == "@" for line in attribution for char in line)
 
 
 def _is_quoted_after(lines: list[str], index: int) -> bool:

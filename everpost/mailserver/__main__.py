@@ -23,6 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--imap-port", type=int, default=3143)
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING)
+    # aiosmtpd warns about a name of its own at each login.
+    logging.getLogger("mail.log").setLevel(logging.ERROR)
     try:
         asyncio.run(_serve(options.home, options.host, options.smtp_port, options.imap_port))
     except (JournalError, PortTaken) as error:

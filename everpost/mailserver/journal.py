@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +19,8 @@ CREATE TABLE IF NOT EXISTS folder (
     next_uid INTEGER NOT NULL DEFAULT 1,
     UNIQUE (user, name)
 );
+CREATE TABLE IF NOT EXISTS uidvalidity (only_row INTEGER PRIMARY KEY, last INTEGER NOT NULL);
+INSERT OR IGNORE INTO uidvalidity VALUES (1, 0);
 CREATE TABLE IF NOT EXISTS message (
     folder_id INTEGER NOT NULL REFERENCES folder ON DELETE CASCADE,
     uid INTEGER NOT NULL,
@@ -29,11 +31,20 @@ CREATE TABLE IF NOT EXISTS message (
     PRIMARY KEY (folder_id, uid)
 ) WITHOUT ROWID;
 """
-_LATER_UIDVALIDITY = "SELECT max(coalesce(max(uidvalidity), 0) + 1, ?) FROM folder"
+# Above every one ever given, also to folders that are gone.
+_NEXT_UIDVALIDITY = """
+UPDATE uidvalidity SET last = max(last + 1, unixepoch()) RETURNING last
+"""
 
 
 class JournalError(Exception):
-    """The file cannot be used; the text says what to do."""
+    """The file that keeps the mail cannot be used; the text says why and what to do."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            f"the demo mail server cannot keep mail in {path} ({reason}): "
+            "choose a folder that it may write to and has for itself"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +91,12 @@ class MailJournal:
             self._db.execute("PRAGMA foreign_keys = ON")
             self._db.execute("PRAGMA cache_size = -4096")
             self._db.executescript(_SCHEMA)
-        except sqlite3.OperationalError as error:
-            reason = (
-                "another mail server uses it"
-                if error.sqlite_errorcode == sqlite3.SQLITE_BUSY
-                else str(error)
-            )
-            raise JournalError(f"cannot keep mail in {path}: {reason}") from error
-        except (OSError, sqlite3.DatabaseError) as error:
-            raise JournalError(f"cannot keep mail in {path}: {error}") from error
+        except OSError as error:
+            raise JournalError(path, os.strerror(error.errno or 0).lower()) from error
+        except sqlite3.DatabaseError as error:
+            taken = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_BUSY
+            reason = "another demo mail server uses it" if taken else str(error)
+            raise JournalError(path, reason) from error
 
     def close(self) -> None:
         """Close the file."""
@@ -112,9 +120,9 @@ class MailJournal:
         return [StoredFolder(*row) for row in rows]
 
     def add_folder(self, user: str, name: str) -> StoredFolder:
-        """Make a folder. Its UIDVALIDITY is above that of every folder there is."""
+        """Make a folder. Its UIDVALIDITY is above that of every folder there was."""
         with self._transaction():
-            (uidvalidity,) = self._db.execute(_LATER_UIDVALIDITY, (int(time.time()),)).fetchone()
+            (uidvalidity,) = self._db.execute(_NEXT_UIDVALIDITY).fetchone()
             made = self._db.execute(
                 "INSERT INTO folder (user, name, uidvalidity) VALUES (?, ?, ?)",
                 (user, name, uidvalidity),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from argparse import Namespace
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -29,15 +30,17 @@ USERS = (
 PASSWORD = "demo"  # noqa: S105  # of the demo, and printed in the README
 MAX_MAIL_BYTES = 25 * 1024 * 1024
 MAX_RECIPIENTS = 100
+NULL_SENDER = "<>"  # aiosmtpd's word for it; it takes "" for no sender at all
 MAX_ADDRESS_LENGTH = 254  # RFC 5321, 4.5.3.1.3
 
 
 class PortTaken(Exception):  # named for what happened
     """A port is in use; the text says which and what to do."""
 
-    def __init__(self, what: str, host: str, port: int, reason: str) -> None:
+    def __init__(self, what: str, host: str, port: int, error: OSError) -> None:
+        reason = os.strerror(error.errno) if error.errno else str(error)
         super().__init__(
-            f"the demo mail server cannot listen for {what} on {host}:{port} ({reason}): "
+            f"the demo mail server cannot listen for {what} on {host}:{port} ({reason.lower()}): "
             "stop what uses the port, or choose another"
         )
 
@@ -91,12 +94,12 @@ class DemoMailServer:
         try:
             self._servers.append(await loop.create_server(lambda: _Smtp(self), host, smtp_port))
         except OSError as error:
-            raise PortTaken("SMTP", host, smtp_port, error.strerror or str(error)) from error
+            raise PortTaken("SMTP", host, smtp_port, error) from error
         try:
             self._servers.append(await asyncio.start_server(serve_imap, host, imap_port))
         except OSError as error:
             await self.close()
-            raise PortTaken("IMAP", host, imap_port, error.strerror or str(error)) from error
+            raise PortTaken("IMAP", host, imap_port, error) from error
 
     async def close(self) -> None:
         """Listen no more, and close the journal: what was accepted is on disk."""
@@ -170,7 +173,7 @@ class _Smtp(SMTP):
         options: Sequence[str],
     ) -> str:
         """Take any sender that is an address."""
-        sender = (address or "").removeprefix("<>")  # how aiosmtpd tells the null sender
+        sender = address or NULL_SENDER
         if len(sender) > MAX_ADDRESS_LENGTH or not sender.isprintable():
             return "501 5.1.7 the sender's address is malformed"
         envelope.mail_from = sender
@@ -201,7 +204,8 @@ class _Smtp(SMTP):
     ) -> str:
         """Deliver a mail."""
         raw: bytes = envelope.original_content or b""
-        self._mail.deliver(envelope.mail_from or "", filter(None, envelope.rcpt_tos), raw)
+        sender = (envelope.mail_from or "").removeprefix(NULL_SENDER)
+        self._mail.deliver(sender, filter(None, envelope.rcpt_tos), raw)
         return "250 2.0.0 delivered"
 
     async def handle_exception(self, error: Exception) -> str:

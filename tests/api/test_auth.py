@@ -104,7 +104,7 @@ async def test_a_forged_expired_or_unsigned_token_opens_nothing(api: Api) -> Non
         issue(other, principal, utc_now(), timedelta(hours=1)),
         issue(api.services.secrets, principal, utc_now() - timedelta(hours=2), timedelta(hours=1)),
         _forged(None, "none"),
-        _forged(key, "HS512"),
+        _forged(key * 2, "HS512"),
         _forged(key, "HS256", iss="somebody"),
         _forged(key, "HS256", role="emperor"),
     ]

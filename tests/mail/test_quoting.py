@@ -38,6 +38,7 @@ def test_answers_between_quoted_lines_are_kept() -> None:
         "On Monday I wrote to you.\nNobody answered.",
         "a -- b\n-- \nsignature",
         "2 > 1 and so on",
+        "On Monday you wrote:\nthe refund is on its way\nbut nothing came.",
     ],
 )
 def test_text_that_only_resembles_a_quotation_is_kept(text: str) -> None:

@@ -48,7 +48,7 @@ def problems(source: str) -> list[str]:
         ("{{ case.data.items[0] }} {{ case.data.items|length }}", "tea 2"),
         ("{% for row in case.data.rows %}{{ loop.index }}: {{ row.name }} {{ row.price|round(1) }}"
          "{% endfor %}", "1: tea 3.5"),
-        ("{% for a in case.data.items %}{{ a }}{{ ', ' if not loop.last }}{% endfor %}", "tea, mugs"),
+        ("{% for a in case.data.items %}{{ a }}{{ ',' if not loop.last }}{% endfor %}", "tea,mugs"),
         ("[{{ case.label }}]", "[]"),
         ("{{ case.label|default('none') }} {{ case.data.missing|d('nothing') }}", "none nothing"),
         ("{% if case.data.missing is defined %}yes{% else %}no{% endif %}", "no"),

@@ -33,6 +33,7 @@ TOKEN = mint_token(KEYS, "default", "mb1", CASE)
 OTHER_TOKEN = mint_token(KEYS, "default", "mb1", OTHER)
 OWN = ["support@everpost.test"]
 PEOPLE = {CASE: {"First@customer.test"}, OTHER: {"second@customer.test"}}
+REPORT = Markers(content_type="multipart/report")
 TOKENS = {TOKEN: CASE, OTHER_TOKEN: OTHER}
 
 case_ids = st.text(BASE32, min_size=16, max_size=16)

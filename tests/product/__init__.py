@@ -1,0 +1,1 @@
+"""The whole product as processes, for tests, the kill test and benchmarks."""
