@@ -21,6 +21,7 @@ from contracts.logs import correlation_id_of
 CORRELATION_HEADER = "X-Correlation-Id"
 MAX_BODY_BYTES = 512 * 1024
 BODY_WITHIN_S = 30
+PROBES = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})
 
 log = structlog.get_logger()
 
@@ -57,7 +58,9 @@ class RequestLog:
                 await internal_error()(scope, receive, answer)
         seconds = time.monotonic() - began
         self._metrics.request_ended(scope["method"], _route(scope), answer.status, seconds)
-        log.info(
+        # Probes ask all the time; what they ask is worth nothing to whoever reads the log.
+        write = log.debug if _route(scope) in PROBES else log.info
+        write(
             "request.ended",
             method=scope["method"],
             route=_route(scope),

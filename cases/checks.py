@@ -208,8 +208,7 @@ class _Checks:
         try:
             reader_of(field)
         except BadField as error:
-            fixed = ("label", "confidence", "event.type")
-            yield Problem(where, f"{shown_text(field)!r} {error}", nearest(field, fixed))
+            yield Problem(where, f"{shown_text(field)!r} {error}", _nearest_field(field))
             return
         if field.startswith("data."):
             yield from self._data_field(where, field)
@@ -288,6 +287,15 @@ class _Checks:
             for where in replies_without_to(self._definition):
                 message = "cases start without a mail, so a reply needs `to`, such as data.customer"
                 yield Problem(where, message)
+
+
+def _nearest_field(field: str) -> str | None:
+    """Return the field that a wrong one was meant to be: a fixed one, or one with a better root."""
+    root, _, rest = field.partition(".")
+    near = nearest(root, ("event", "data"))
+    if near is not None and all(rest.split(".")):
+        return f"{near}.{shown_text(rest)}"
+    return nearest(field, ("label", "confidence", "event.type"))
 
 
 def source_of(value: JSON) -> str | None:

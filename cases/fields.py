@@ -70,8 +70,17 @@ def _walk(value: JSON, path: tuple[str, ...]) -> JSON:
     return value
 
 
+def _label(facts: Facts) -> JSON:
+    """Return what the event at hand is about, where it says so, else what the case is about."""
+    return facts.event.get("label", facts.label)
+
+
+def _confidence(facts: Facts) -> JSON:
+    return facts.event.get("confidence", facts.confidence)
+
+
 _FIXED: Mapping[str, Reader] = {
-    "label": lambda facts: facts.label,
-    "confidence": lambda facts: facts.confidence,
+    "label": _label,
+    "confidence": _confidence,
     "event.type": lambda facts: facts.event_type,
 }

@@ -32,7 +32,9 @@ def mended_spec(spec: Mapping[str, JSON], error: ValidationError) -> Any:
 def _mend(spec: Any, kind: str, place: list[str | int]) -> None:
     """Mend one place; what cannot be mended is left as it is."""
     root = place[0] if place else ""
-    if kind == "extra_forbidden":
+    if root == "states":
+        _mend_state(spec, kind, place)
+    elif kind == "extra_forbidden":
         _remove(spec, place)
     elif root in _STAND_INS and len(place) > 1 and place[-1] != "[key]":
         _replace(spec, place[:2], _STAND_INS[str(root)])
@@ -40,30 +42,38 @@ def _mend(spec: Any, kind: str, place: list[str | int]) -> None:
         _remove(spec, place[:1])
     elif root == "id":
         spec["id"] = "mended"
-    elif root == "states":
-        _mend_state(spec, place)
 
 
-def _mend_state(spec: Any, place: list[str | int]) -> None:
+def _mend_state(spec: Any, kind: str, place: list[str | int]) -> None:
     """Mend a part of a state without moving its neighbours in their lists."""
-    if "when" in place:
-        _remove(spec, place[: place.index("when") + 1])
-        return
-    for key in ("enter", "do"):
-        if key in place[2:] and len(place) > place.index(key, 2) + 1:
-            _replace(spec, place[: place.index(key, 2) + 2], "classify")
-            return
-    if place[-1] == "event":
+    action = _action_place(place)
+    if "when" in place[2:]:
+        _remove(spec, place[: place.index("when", 2) + 1])
+    elif action is not None:
+        _replace(spec, action, "classify")
+    elif kind == "extra_forbidden" or place[-1] in ("about", "final", "to"):
+        _remove(spec, place)
+    elif place[-1] == "event":
         _replace(spec, place, "mended")
     elif len(place) > 3 and place[2] == "deadlines":
         _replace(spec, place[:4], {"after": "1 hour"})
-    elif place[-1] in ("about", "final", "to"):
-        _remove(spec, place)
+
+
+def _action_place(place: list[str | int]) -> list[str | int] | None:
+    """Return the place of the action that a place is in, or None."""
+    for index, key in enumerate(place[:-1]):
+        if index >= 2 and key in ("enter", "do"):
+            return place[: index + 2]
+    return None
 
 
 def _parent(spec: Any, place: list[str | int]) -> Any:
+    """Return what holds a place, or None where the way there is mended away or a short form."""
     for part in place[:-1]:
-        spec = spec[part]
+        try:
+            spec = spec[part]
+        except (KeyError, IndexError, TypeError):
+            return None
     return spec
 
 
@@ -74,4 +84,6 @@ def _remove(spec: Any, place: list[str | int]) -> None:
 
 
 def _replace(spec: Any, place: list[str | int], value: JSON) -> None:
-    _parent(spec, place)[place[-1]] = value
+    parent = _parent(spec, place)
+    if isinstance(parent, dict | list):
+        parent[place[-1]] = value  # type: ignore[index]  # a list's place is a number

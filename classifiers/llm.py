@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -38,7 +37,7 @@ class Prompt:
     user: str
 
 
-class MalformedAnswer(Exception):  # noqa: N818 - named for what it says of the answer
+class MalformedAnswer(Exception):
     """An answer of a model that is not a classification; the text says what is wrong."""
 
 
@@ -90,7 +89,7 @@ def read_answer(
         raise MalformedAnswer("the answer's label is not one of the definition's")
     if isinstance(confidence, bool) or not isinstance(confidence, int | float):
         raise MalformedAnswer("the answer's confidence is not a number")
-    if not (math.isfinite(confidence) and 0 <= confidence <= 1):
+    if not 0 <= confidence <= 1:  # false for NaN too
         raise MalformedAnswer("the answer's confidence is not between 0 and 1")
     if not isinstance(reason, str):
         raise MalformedAnswer("the answer's reason is not text")

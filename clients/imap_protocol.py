@@ -269,6 +269,7 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the base is An
         async with self._turn:
             self._check_alive("IDLE")
             self._idle_event.clear()
+            self._kept_bytes = 0
             command = ImapCommand(self, "IDLE", prefix=None, silence=silence)
             self.pending_sync_command = command
             try:

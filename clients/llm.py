@@ -43,11 +43,11 @@ class LlmError(Exception):
     """A question that got no answer; the text holds neither key nor mail."""
 
 
-class LlmUnreachable(LlmError):  # noqa: N818 - named for what it says of the model
+class LlmUnreachable(LlmError):
     """The model did not answer this time; the same question may be answered later."""
 
 
-class LlmRefused(LlmError):  # noqa: N818 - named for what it says of the model
+class LlmRefused(LlmError):
     """The model or its endpoint will not answer this question however often it is asked."""
 
 
@@ -80,7 +80,8 @@ class LlmClient:
             raise LlmUnreachable("the connection failed") from None
         except openai.APIStatusError as error:
             raise _status_error(error.status_code) from None
-        except (openai.OpenAIError, ValueError, TypeError):
+        # What the library raises for bodies that are no JSON, or none of the right shape.
+        except (openai.OpenAIError, ValueError, TypeError, AttributeError, RecursionError):
             raise LlmUnreachable("the endpoint did not speak the protocol") from None
         return _answer(completion, self._model)
 

@@ -181,7 +181,10 @@ class SmtpSession:
 
     async def _greet(self) -> None:
         try:
-            await self._client._ehlo_or_helo_if_needed()
+            try:
+                await self._client.ehlo()
+            except aiosmtplib.SMTPHeloError:
+                await self._client.helo()  # a server from before 1995
         except (OSError, aiosmtplib.SMTPException) as error:
             self.close()
             raise SessionEnded(_words(error)) from error

@@ -32,6 +32,7 @@ def configure_logs(level: str, stream: TextIO | None = None) -> None:
             foreign_pre_chain=[*_shared(), structlog.stdlib.ExtraAdder()],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _without_colours,
                 _hide_secrets,
                 structlog.processors.format_exc_info,
                 structlog.processors.JSONRenderer(default=repr),
@@ -68,6 +69,12 @@ def _shared() -> list[Processor]:
         structlog.stdlib.PositionalArgumentsFormatter(),
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
     ]
+
+
+def _without_colours(_logger: Any, _method: str, event: EventDict) -> EventDict:  # as below
+    # uvicorn's second copy of each message, for terminals.
+    event.pop("color_message", None)
+    return event
 
 
 def _hide_secrets(_logger: Any, _method: str, event: EventDict) -> EventDict:  # Any: structlog's

@@ -62,7 +62,19 @@ def _definition(case: Entry) -> str | None:
 
 
 def _next(entry: Entry) -> str:
-    return one_line(phrase(entry), LINE_LENGTH)
+    waits = [
+        f"on {wait.get('event')}{_condition(wait)} {wait.get('does')}"
+        for wait in _items(entry, "waits_for")
+    ]
+    deadlines = [
+        f"at {phrase(deadline.get('due'))} {deadline.get('does')}"
+        for deadline in _items(entry, "deadlines")
+    ]
+    return one_line(f"in {entry.get('state')}: {'; '.join(waits + deadlines)}", LINE_LENGTH)
+
+
+def _condition(wait: Entry) -> str:
+    return f" (when {phrase(wait['when'])})" if wait.get("when") else ""
 
 
 def _deadline(entry: Entry) -> str:

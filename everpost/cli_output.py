@@ -11,6 +11,7 @@ from everpost.terminal import one_line, printable
 Json = Any
 GAP = "  "
 LONGEST_CELL = 60
+SHORT_HASH = 12
 
 
 def columns(rows: Sequence[Mapping[str, Json]], names: Sequence[str]) -> str:
@@ -31,6 +32,8 @@ def columns(rows: Sequence[Mapping[str, Json]], names: Sequence[str]) -> str:
 def cell(name: str, value: Json) -> str:
     """Return a value in one short line; only ids, which are there to be copied, stay whole."""
     text = phrase(value)
+    if name == "hash":
+        return text[:SHORT_HASH]
     return one_line(text, len(text) if name == "id" else LONGEST_CELL)
 
 

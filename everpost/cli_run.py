@@ -23,7 +23,7 @@ from everpost.supervisor import StartError, Supervisor, run_until_stopped
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 _TRY_NEXT = (
     "mail send --from first@customer.test"
-    ' --subject "Charged twice" --body "I want my money back for order 4711."'
+    ' --subject "Where is my parcel?" --body "I ordered a week ago."'
 )
 
 

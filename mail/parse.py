@@ -10,6 +10,7 @@ import email.policy
 import re
 import sys
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 from mail import headers
@@ -239,7 +240,7 @@ class _Fields:
             self.warnings.append(warning)
         return text[: self._limits.subject_chars]
 
-    def date(self) -> Any:  # Any: datetime | None, whose name the method hides here
+    def date(self) -> datetime | None:
         value = self.first("date")
         found = headers.date(value) if value else None
         if found is None:

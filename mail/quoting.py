@@ -30,6 +30,11 @@ _OUTLOOK_RULE = re.compile(r"^\s*_{20,}\s*$")
 _FROM = re.compile(
     r"^\s*\*?(?:From|Von|De|Da|Van|Från|Fra|Od|От|发件人)\*?\s?[:\uff1a]", re.IGNORECASE
 )
+_SUBJECT = re.compile(
+    r"^\s*\*?(?:Subject|Betreff|Objet|Asunto|Assunto|Oggetto|Onderwerp|Ämne|Emne|Temat|Тема|主题)"
+    r"\*?\s?[:\uff1a]",
+    re.IGNORECASE,
+)
 _SENT = re.compile(
     r"^\s*\*?(?:Sent|Date|Gesendet|Datum|Envoyé|Enviado|Enviada|Inviato|Data|Verzonden|Skickat"
     r"|Sendt|Wysłano|Отправлено|发送时间)\*?\s?[:\uff1a]",
@@ -74,8 +79,10 @@ def _starts_original(lines: list[str], index: int) -> bool:
         return True
     if _OUTLOOK_RULE.match(line):
         return any(_FROM.match(entry[:_MAX_LINE_CHARS]) for entry in lines[index + 1 : index + 3])
-    return bool(_FROM.match(line)) and any(
-        _SENT.match(entry[:_MAX_LINE_CHARS]) for entry in lines[index + 1 : index + 4]
+    # All three, or a booking form with From, To and Date would be taken for a mail.
+    following = [entry[:_MAX_LINE_CHARS] for entry in lines[index + 1 : index + 7]]
+    return bool(_FROM.match(line)) and all(
+        any(field.match(entry) for entry in following) for field in (_SENT, _SUBJECT)
     )
 
 

@@ -1,5 +1,6 @@
 """Brings a database to the newest tables, in one transaction, one process at a time."""
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -34,10 +35,7 @@ async def is_current(database: Database) -> bool:
     """
     async with database.read() as connection:
         revision = await connection.run_sync(_revision)
-    known = {script.revision for script in _scripts().walk_revisions()}
-    return revision is not None and (
-        revision == _scripts().get_current_head() or revision not in known
-    )
+    return revision is not None and revision not in _older_revisions()
 
 
 def _upgrade(connection: Connection) -> None:
@@ -55,5 +53,8 @@ def _config(connection: Connection | None = None) -> Config:
     return config
 
 
-def _scripts() -> ScriptDirectory:
-    return ScriptDirectory.from_config(_config())
+@cache
+def _older_revisions() -> frozenset[str]:
+    scripts = ScriptDirectory.from_config(_config())
+    every = {script.revision for script in scripts.walk_revisions()}
+    return frozenset(every - {scripts.get_current_head()})

@@ -3,16 +3,17 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from typing import assert_never
 
 import structlog
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.casework import Casework
-from activities.sorting import Sorting
+from activities.sorting import Ask, Sorting
 from activities.watching import Watching
 from contracts.logs import configure_logs
 from contracts.task_queues import Queue, task_queue
@@ -65,7 +66,7 @@ async def _serve(settings: Settings, queues: Sequence[Queue]) -> None:
         loop.add_signal_handler(number, stop.set)
     async with parts(settings) as shared, AsyncExitStack() as stack:
         for queue in queues:
-            await stack.enter_async_context(_BUILDERS[queue](shared, settings))
+            await stack.enter_async_context(_worker(queue, shared, settings))
         log.info("worker.ready", tenant=shared.tenant, queues=[str(queue) for queue in queues])
         if Queue.MAIL in queues:
             await shared.delivery.temporal.watch_deliveries(shared.tenant)
@@ -73,7 +74,8 @@ async def _serve(settings: Settings, queues: Sequence[Queue]) -> None:
         log.info("worker.stopping", tenant=shared.tenant)
 
 
-def _cases_worker(shared: Parts, settings: Settings) -> Worker:
+def cases_worker(shared: Parts) -> Worker:
+    """Return the worker that drives cases and sends their mails."""
     casework = Casework(
         shared.database, shared.secrets, shared.keys, Sender(shared.database, shared.smtp)
     )
@@ -82,9 +84,7 @@ def _cases_worker(shared: Parts, settings: Settings) -> Worker:
         task_queue=task_queue(shared.tenant, Queue.CASES),
         workflows=[CaseWorkflow],
         activities=[casework.record, casework.send],
-        workflow_runner=SandboxedWorkflowRunner(
-            restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
-        ),
+        workflow_runner=workflow_runner(),
         max_cached_workflows=CACHED_WORKFLOWS,
         max_concurrent_activities=50,
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
@@ -93,7 +93,8 @@ def _cases_worker(shared: Parts, settings: Settings) -> Worker:
     )
 
 
-def _mail_worker(shared: Parts, settings: Settings) -> Worker:
+def mail_worker(shared: Parts) -> Worker:
+    """Return the worker that watches mailboxes and deliveries."""
     watching = Watching(
         MailboxWatch(shared.delivery, shared.blobs, Parser(), shared.keys), shared.delivery
     )
@@ -102,28 +103,38 @@ def _mail_worker(shared: Parts, settings: Settings) -> Worker:
         task_queue=task_queue(shared.tenant, Queue.MAIL),
         workflows=[MailboxWorkflow, DeliveryWorkflow],
         activities=[watching.watch_mailbox, watching.watch_deliveries],
-        workflow_runner=SandboxedWorkflowRunner(
-            restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
-        ),
+        workflow_runner=workflow_runner(),
         max_concurrent_activities=200,
         # Watches last for days: they are cancelled at once, and start again elsewhere.
         graceful_shutdown_timeout=timedelta(0),
     )
 
 
-def _llm_worker(shared: Parts, settings: Settings) -> Worker:
-    sorting = Sorting(shared.database, model_of(settings))
+def llm_worker(shared: Parts, ask: Ask | None) -> Worker:
+    """Return the worker that sorts mails; without a model, by keywords."""
     return Worker(
         shared.client,
         task_queue=task_queue(shared.tenant, Queue.LLM),
-        activities=[sorting.classify],
+        activities=[Sorting(shared.database, ask).classify],
         max_concurrent_activities=20,
         graceful_shutdown_timeout=GRACE,
     )
 
 
-_BUILDERS: dict[Queue, Callable[[Parts, Settings], Worker]] = {
-    Queue.CASES: _cases_worker,
-    Queue.MAIL: _mail_worker,
-    Queue.LLM: _llm_worker,
-}
+def workflow_runner() -> SandboxedWorkflowRunner:
+    """Return the sandbox in which workflows run, own modules passed through."""
+    return SandboxedWorkflowRunner(
+        restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
+    )
+
+
+def _worker(queue: Queue, shared: Parts, settings: Settings) -> Worker:
+    match queue:
+        case Queue.CASES:
+            return cases_worker(shared)
+        case Queue.MAIL:
+            return mail_worker(shared)
+        case Queue.LLM:
+            return llm_worker(shared, model_of(settings))
+        case _:
+            assert_never(queue)

@@ -22,6 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from cases.outlook import deadlines
     from cases.state import CaseState, CaseStatus, dump_state, load_state
     from cases.states import ClassifierKind
+    from cases.trace import TraceKind
     from contracts import search_attributes
     from contracts.case import (
         CANCEL_EVENT,
@@ -266,7 +267,10 @@ class CaseWorkflow:
         unchanged = self._recorded is not None and view == self._recorded.model_copy(
             update={"revision": view.revision}
         )
-        if unchanged and not self._applied and not returned:
+        # That an action beside the case is done is in the outbox already: its trace can wait
+        # for the next record, and saves each mail one.
+        telling = any(line.entry["kind"] != TraceKind.ENDED for line in self._trace)
+        if unchanged and not self._applied and not telling and not returned:
             return None
         self._revision += 1
         self._recorded = view.model_copy(update={"revision": self._revision})

@@ -33,7 +33,8 @@ CREATE TABLE IF NOT EXISTS message (
 """
 # Above every one ever given, also to folders that are gone.
 _NEXT_UIDVALIDITY = """
-UPDATE uidvalidity SET last = max(last + 1, unixepoch()) RETURNING last
+UPDATE uidvalidity SET last = max(last + 1, CAST(strftime('%s', 'now') AS INTEGER))
+RETURNING last
 """
 
 

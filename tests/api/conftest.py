@@ -11,6 +11,7 @@ import pytest
 from argon2 import PasswordHasher
 from fastapi import FastAPI
 from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
 
 from api.app import create_app
 from api.auth.tokens import Principal, issue
@@ -77,8 +78,7 @@ class Api:
     ) -> httpx2.Response:
         """Return the answer to a request with a token."""
         sent = self.bearer(tenant) | {name.replace("_", "-"): v for name, v in headers.items()}
-        body = {} if json is None else {"json": json}
-        return await self.client.request(method, path, headers=sent, **body)
+        return await self.client.request(method, path, headers=sent, json=json)
 
 
 @pytest.fixture(scope="session")
@@ -110,7 +110,10 @@ async def api(database: Database, tmp_path: Path) -> AsyncIterator[Api]:
     async with database.write() as connection:
         await users.create(connection, admin, utc_now())
     temporal = ObservedTemporal()
-    door = Door(Delivery(database, Temporal(await Client.connect(NO_TEMPORAL, lazy=True)), box))
+    client_of_nothing = await Client.connect(
+        NO_TEMPORAL, lazy=True, data_converter=pydantic_data_converter
+    )
+    door = Door(Delivery(database, Temporal(client_of_nothing), box))
     services = Services(
         tenant="default",
         version="1.2.3",

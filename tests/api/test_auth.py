@@ -87,7 +87,7 @@ async def test_without_a_token_nothing_opens(api: Api, path: str) -> None:
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
-def _forged(key: bytes | None, algorithm: str, **claims: object) -> str:
+def _forged(key: bytes | str, algorithm: str, **claims: object) -> str:
     now = utc_now()
     good = {"iss": "everpost", "sub": "admin", "tenant": "default", "role": "admin"}
     times = {"iat": now, "exp": now + timedelta(hours=1)}
@@ -103,7 +103,7 @@ async def test_a_forged_expired_or_unsigned_token_opens_nothing(api: Api) -> Non
         "nonsense",
         issue(other, principal, utc_now(), timedelta(hours=1)),
         issue(api.services.secrets, principal, utc_now() - timedelta(hours=2), timedelta(hours=1)),
-        _forged(None, "none"),
+        _forged("", "none"),
         _forged(key * 2, "HS512"),
         _forged(key, "HS256", iss="somebody"),
         _forged(key, "HS256", role="emperor"),

@@ -176,7 +176,8 @@ async def test_a_case_shows_its_newest_step_with_mails_and_trace(api: Api, quest
 
 async def test_lists_keep_their_place_while_cases_are_added(api: Api, question: str) -> None:
     first = [await started(api) for _ in range(5)]
-    seen, cursor = [], ""
+    seen: list[str] = []
+    cursor: str | None = ""
     while cursor is not None:
         page = (await api.ask("GET", f"{URL}?limit=2{cursor}")).json()
         seen += [case["id"] for case in page["items"]]
@@ -191,7 +192,8 @@ async def test_cases_opened_in_the_same_instant_are_all_listed_once(
     cases = {await started(api) for _ in range(5)}
     async with api.services.database.write() as connection:
         await connection.execute(update(Case).values(opened_at=utc_now()))
-    seen, cursor = [], ""
+    seen: list[str] = []
+    cursor: str | None = ""
     while cursor is not None:
         page = (await api.ask("GET", f"{URL}?limit=1{cursor}")).json()
         seen += [case["id"] for case in page["items"]]
@@ -206,9 +208,7 @@ async def test_a_cursor_that_is_none_of_ours_is_refused(api: Api, cursor: str) -
         assert_problem(answer, 400, "cursor-invalid")
 
 
-async def test_each_filter_finds_its_case_and_leaves_out_the_other(
-    api: Api, question: str
-) -> None:
+async def test_each_filter_finds_its_case_and_leaves_out_the_other(api: Api, question: str) -> None:
     wanted = await started(api, to="First@customer.test", subject="100% of Order_7")
     await started(api, to="second@customer.test", subject="1000 of OrderX7")
     async with api.services.database.write() as connection:

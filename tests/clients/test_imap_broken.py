@@ -143,7 +143,10 @@ async def scripted(answers: Sequence[bytes], greeting: bytes = GREETING) -> Imap
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     account = ImapAccount("127.0.0.1", port, "none", "somebody", SecretStr("secret"))
-    return await ImapConnection.open(account, timeout=timedelta(seconds=2))
+    try:
+        return await ImapConnection.open(account, timeout=timedelta(seconds=2))
+    finally:
+        server.close()
 
 
 LOGGED_IN = b"TAG OK [CAPABILITY IMAP4rev1 IDLE] done\r\n"

@@ -146,6 +146,13 @@ def test_a_case_is_shown_with_what_happens_next_before_its_trace(logged_in: Smal
             "label": "refund",
             "confidence": 0.75,
             "closed_at": None,
+            "next": [
+                {
+                    "state": "received",
+                    "waits_for": [{"event": "email", "when": None, "does": "then reading"}],
+                    "deadlines": [{"due": "-", "does": "notify lead"}],
+                }
+            ],
             "deadlines": [{"due": "-", "state": "received", "does": "notify lead"}],
             "messages": {
                 "items": [
@@ -164,6 +171,7 @@ def test_a_case_is_shown_with_what_happens_next_before_its_trace(logged_in: Smal
     assert everpost("cases", "show", "c1") == (
         0,
         "id     c1\nlabel  refund (0.75)\n\n"
+        "What happens next:\n  in received: on email then reading; at - notify lead\n\n"
         "Deadlines:\n  - in received: notify lead\n\n"
         "Messages:\n  - in a@b.test: Hi\n      one\n      two\n\n"
         "Trace:\n  - fired t1 on email start → received did classify\n"
@@ -257,11 +265,7 @@ def test_a_file_without_a_definition_is_refused(
 def test_mailboxes_are_listed(logged_in: SmallApi) -> None:
     logged_in.answers["GET /api/v1/mailboxes"] = (
         200,
-        {
-            "items": [
-                {"id": "m1", "address": "help@a.test", "health": {"connected": True}}
-            ]
-        },
+        {"items": [{"id": "m1", "address": "help@a.test", "health": {"connected": True}}]},
     )
     assert everpost("mailboxes", "list")[1].splitlines() == [
         "id  address      connected",

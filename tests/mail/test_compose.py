@@ -93,8 +93,8 @@ def test_html_is_an_alternative_after_the_text() -> None:
     mail = read(compose(replace(DRAFT, text="plain ü", html="<p>rich ü</p>")))
     assert mail.get_content_type() == "multipart/alternative"
     plain, rich = mail.iter_parts()
-    assert content(plain) == "plain ü\n"
-    assert content(rich) == "<p>rich ü</p>\n"
+    assert content(plain).rstrip() == "plain ü"
+    assert content(rich) == "<p>rich ü</p>"
 
 
 def test_the_original_is_quoted_under_an_attribution() -> None:
@@ -104,7 +104,7 @@ def test_the_original_is_quoted_under_an_attribution() -> None:
     assert content(plain) == (
         "We have your mail.\n\n"
         "On Fri, 21 Nov 2025 at 10:00 UTC, First <first@customer.test> wrote:\n"
-        "> Hello\n>\n>> older\n"
+        "> Hello\n>\n>> older"
     )
     html = content(rich)
     assert '<blockquote type="cite">Hello<br>' in html

@@ -18,7 +18,7 @@ from mail.quoting import new_part
         "-----Original Message-----\nFrom: Support\nSent: Friday\n\nHello",
         "________________________________\nFrom: Support <s@x>\nSent: Friday\nTo: a\n\nHello",
         "From: Support <s@x>\nSent: Friday\nTo: me\nSubject: x\n\nHello",
-        "Von: Support\nGesendet: Freitag\nAn: ich\n\nHallo",
+        "Von: Support\nGesendet: Freitag\nAn: ich\nBetreff: x\n\nHallo",
         "> Hello\n> there",
     ],
 )
@@ -38,6 +38,7 @@ def test_answers_between_quoted_lines_are_kept() -> None:
         "On Monday I wrote to you.\nNobody answered.",
         "a -- b\n-- \nsignature",
         "2 > 1 and so on",
+        "From: Berlin\nTo: Paris\nDate: 3 May\nPlease change my booking.",
         "On Monday you wrote:\nthe refund is on its way\nbut nothing came.",
     ],
 )

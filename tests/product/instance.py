@@ -17,7 +17,7 @@ from typing import Any
 from tests.product.waiting import wait_until
 from tests.servers.ports import free_port
 
-PASSWORD = "a password of the tests"  # noqa: S105
+PASSWORD = "a password of the tests"
 START_SECONDS = 30.0
 STOP_SECONDS = 12.0
 
@@ -159,10 +159,8 @@ class Instance:
         except OSError:
             return False
 
-    def _request(
-        self, method: str, path: str, body: object, headers: Mapping[str, str]
-    ) -> Any:
-        request = urllib.request.Request(  # noqa: S310 (an address of this machine)
+    def _request(self, method: str, path: str, body: object, headers: Mapping[str, str]) -> Any:
+        request = urllib.request.Request(
             f"http://127.0.0.1:{self.api_port}{path}",
             method=method,
             data=None if body is None else json.dumps(body).encode(),

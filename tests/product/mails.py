@@ -1,9 +1,9 @@
 """Mails as customers write them."""
 
 import secrets
+from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
-from datetime import UTC, datetime
 
 
 def customer_mail(

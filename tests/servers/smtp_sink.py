@@ -236,7 +236,6 @@ class _Protocol(SMTP):
             data_size_limit=sink.max_mail_bytes,
             enable_SMTPUTF8=True,
             tls_context=None if sink.implicit_tls else sink.tls,
-            auth_required=sink.login is not None,
             auth_require_tls=False,
             authenticator=self._check_login if sink.login else None,
             loop=asyncio.get_running_loop(),

@@ -1,0 +1,1 @@
+"""The workflows on a real Temporal server."""

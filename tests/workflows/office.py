@@ -1,0 +1,226 @@
+"""A tenant of its own with a real database, a real SMTP server and real workers, in one process.
+
+Mails come in by the ledger, as if a watch had read them; everything after that is the product's.
+"""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import insert, select
+from temporalio.client import Client, WorkflowHandle
+
+from activities.sorting import Ask
+from cases.definitions import content_hash
+from clients.smtp import SmtpPool
+from clients.temporal import Temporal
+from contracts.clock import utc_now
+from contracts.ids import case_workflow_id
+from contracts.steps import Snapshot
+from ledgers import intake, registration, routing
+from ledgers.accounts import token_keys
+from ledgers.delivery import Delivery
+from ledgers.door import Door
+from ledgers.intake import Attached
+from ledgers.mails import Arrived
+from mail.parse import parse_message
+from store import definitions
+from store.blobs import Blobs
+from store.database import Database
+from store.migrate import migrate
+from store.secrets import SecretBox
+from store.tables import Case, Intake, Mailbox, MailboxStatus, Outbox, TraceEntry
+from tests.servers.smtp_sink import SmtpSink
+from workers.parts import Parts
+from workers.run import cases_worker, llm_worker
+
+ADDRESS = "support@everpost.test"
+MAILBOX = "mailbox1"
+
+
+@dataclass
+class Office:
+    """What a test does to the product, and what it sees of it."""
+
+    parts: Parts
+    door: Door
+    sink: SmtpSink
+    _attached: Attached
+    _uid: int = 0
+    _workers: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    @property
+    def tenant(self) -> str:
+        """The tenant of this test."""
+        return self.parts.tenant
+
+    async def register(self, spec: Mapping[str, Any]) -> None:
+        """Register a definition."""
+        definition, document = registration.checked(spec)
+        async with self.parts.database.write() as connection:
+            await definitions.register(
+                connection,
+                self.tenant,
+                definition.id,
+                document,
+                content_hash(document),
+                "admin",
+                utc_now(),
+            )
+
+    async def start_workers(self, ask: Ask | None = None) -> None:
+        """Start the workers of cases and of sorting."""
+        await self._workers.enter_async_context(cases_worker(self.parts))
+        await self._workers.enter_async_context(llm_worker(self.parts, ask))
+
+    async def stop_workers(self) -> None:
+        """Stop them, and return when they have."""
+        await self._workers.aclose()
+        self._workers = AsyncExitStack()
+
+    async def take(self, *mails: EmailMessage) -> list[int]:
+        """Commit mails to the intake ledger; return the rows that are to be delivered."""
+        claims = await intake.claim(
+            self.parts.database,
+            self._attached.watcher,
+            range(self._uid + 1, self._uid + 1 + len(mails)),
+            utc_now(),
+        )
+        self._uid += len(mails)
+        arrived = [
+            Arrived(claim.row_id, 2_000, utc_now(), "blob", parse_message(bytes(mail)))
+            for claim, mail in zip(claims, mails, strict=True)
+        ]
+        return await routing.accept(
+            self.parts.database, self._attached, self.parts.keys, arrived, utc_now()
+        )
+
+    async def receive(self, mail: EmailMessage) -> str:
+        """Take a mail and deliver it; return its case's id."""
+        rows = await self.take(mail)
+        await self.parts.delivery.deliver(self.tenant, rows)
+        return await self.case_of(rows[0])
+
+    async def case_of(self, row_id: int) -> str:
+        """Return the case of a ledger row."""
+        async with self.parts.database.read() as connection:
+            found = await connection.execute(select(Intake.case_id).where(Intake.id == row_id))
+        return str(found.scalar_one())
+
+    def workflow(self, case_id: str) -> WorkflowHandle[Any, Any]:
+        """Return the handle of a case's workflow."""
+        return self.parts.client.get_workflow_handle(case_workflow_id(self.tenant, case_id))
+
+    async def snapshot(self, case_id: str) -> Snapshot | None:
+        """Return the read model of a case."""
+        async with self.parts.database.read() as connection:
+            found = await connection.execute(
+                select(Case.snapshot).where(Case.tenant == self.tenant, Case.id == case_id)
+            )
+        dumped = found.scalar_one()
+        return None if dumped is None else Snapshot.model_validate(dumped)
+
+    async def until_state(self, case_id: str, state: str, seconds: float = 20) -> Snapshot:
+        """Return the case once it stands in a state."""
+        last: Snapshot | None = None
+        async with asyncio.timeout(seconds):
+            while True:
+                last = await self.snapshot(case_id)
+                if last is not None and state in last.states:
+                    return last
+                await asyncio.sleep(0.02)
+
+    async def until_intake(self, row_id: int, *states: str, seconds: float = 20) -> None:
+        """Return once a ledger row is in one of the states."""
+        async with asyncio.timeout(seconds):
+            while (await self.intake_state(row_id)) not in states:  # noqa: ASYNC110 (no event tells)
+                await asyncio.sleep(0.02)
+
+    async def intake_state(self, row_id: int) -> str:
+        """Return a ledger row's state."""
+        async with self.parts.database.read() as connection:
+            found = await connection.execute(select(Intake.state).where(Intake.id == row_id))
+        return str(found.scalar_one())
+
+    async def outbox(self, case_id: str) -> list[Any]:
+        """Return a case's outbox rows in order."""
+        async with self.parts.database.read() as connection:
+            found = await connection.execute(
+                select(Outbox)
+                .where(Outbox.tenant == self.tenant, Outbox.case_id == case_id)
+                .order_by(Outbox.id)
+            )
+        return list(found.all())
+
+    async def trace(self, case_id: str) -> list[dict[str, Any]]:
+        """Return a case's trace."""
+        async with self.parts.database.read() as connection:
+            found = await connection.execute(
+                select(TraceEntry.entry)
+                .where(TraceEntry.tenant == self.tenant, TraceEntry.case_id == case_id)
+                .order_by(TraceEntry.seq)
+            )
+        return list(found.scalars())
+
+
+@asynccontextmanager
+async def office(client: Client, folder: Path, sink: SmtpSink) -> AsyncIterator[Office]:
+    """Give an office with a mailbox attached; its workers are not running yet."""
+    tenant = f"t{secrets.token_hex(6)}"
+    database = Database(f"sqlite+aiosqlite:///{folder}/{tenant}.db")
+    await migrate(database)
+    box = SecretBox([secrets.token_bytes(32)])
+    smtp = SmtpPool()
+    delivery = Delivery(database, Temporal(client), box)
+    parts = Parts(
+        tenant=tenant,
+        client=client,
+        database=database,
+        secrets=box,
+        keys=token_keys(box),
+        blobs=Blobs(folder.as_uri()),
+        delivery=delivery,
+        smtp=smtp,
+    )
+    await _attach(database, tenant, box, sink.port)
+    attached = await intake.attach(
+        database, tenant, MAILBOX, uidvalidity=1, uidnext=1, now=utc_now()
+    )
+    made = Office(parts, Door(delivery), sink, attached)
+    try:
+        yield made
+    finally:
+        await made.stop_workers()
+        await smtp.close()
+        await database.close()
+
+
+async def _attach(database: Database, tenant: str, box: SecretBox, smtp_port: int) -> None:
+    async with database.write() as connection:
+        await connection.execute(
+            insert(Mailbox).values(
+                tenant=tenant,
+                id=MAILBOX,
+                address=ADDRESS,
+                name="Support",
+                definition="support",
+                status=MailboxStatus.ACTIVE,
+                imap_host="127.0.0.1",
+                imap_port=1,
+                imap_tls="plain",
+                imap_username="support",
+                imap_secret=box.encrypt("demo"),
+                folder="INBOX",
+                smtp_host="127.0.0.1",
+                smtp_port=smtp_port,
+                smtp_tls="plain",
+                plus_addressing=True,
+                replies_per_day=50,
+                created_at=utc_now(),
+            )
+        )
