@@ -6,7 +6,6 @@ from importlib.metadata import version
 
 import uvicorn
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 
 from api.app import create_app
 from api.services import Services
@@ -15,6 +14,7 @@ from contracts.logs import configure_logs
 from everpost.settings import Settings, SettingsError, read_settings
 from ledgers.delivery import Delivery
 from ledgers.door import Door
+from ledgers.pinned import data_converter, documents_of
 from store.blobs import Blobs
 from store.database import Database
 from store.passwords import Passwords
@@ -25,14 +25,14 @@ STOP_WITHIN_S = 3
 
 async def services_from(settings: Settings) -> Services:
     """Return the services that the settings describe; nothing is connected before its use."""
+    database = Database(settings.database_url)
     # Lazy: the API takes cases and events in while Temporal is down.
     client = await Client.connect(
         settings.temporal_address,
         namespace=settings.temporal_namespace,
-        data_converter=pydantic_data_converter,
+        data_converter=data_converter(documents_of(database)),
         lazy=True,
     )
-    database = Database(settings.database_url)
     secrets = SecretBox([settings.master_key()])
     temporal = Temporal(client)
     return Services(

@@ -175,9 +175,22 @@ async def _known(_request: Request, error: Exception) -> Response:
     return problem_response(kind, detail, problems, getattr(error, "headers", None))
 
 
-async def _of_framework(_request: Request, error: Exception) -> Response:
+async def _of_framework(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 (what the handler is registered for)
-    return framework_problem(error.status_code, error.detail, error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers |= _allow(request)
+    return framework_problem(error.status_code, error.detail, headers)
+
+
+def _allow(request: Request) -> dict[str, str]:
+    """Return the Allow header with every method of an address (RFC 9110, 10.2.1).
+
+    The framework knows one route at a time, and would name only that one's.
+    """
+    path = getattr(request.scope.get("route"), "path", None)
+    methods = request.app.openapi()["paths"].get(path, {})
+    return {"Allow": ", ".join(sorted(methods)).upper()} if methods else {}
 
 
 async def _invalid(_request: Request, error: Exception) -> Response:

@@ -15,6 +15,7 @@ from cases.limits import (
     MAX_CONDITION_DEPTH,
     MAX_CONDITION_LEAVES,
     MAX_LIST_CHOICES,
+    MAX_PATTERNS_PER_CONDITION,
 )
 from cases.nearest import nearest
 from cases.notation import ADDRESS
@@ -214,7 +215,7 @@ class _Checks:
             yield from self._data_field(where, field)
 
     def _condition(self, place: Place, condition: Condition) -> Iterator[Problem]:
-        leaves = 0
+        leaves = patterns = 0
         for here, depth, part in _parts_of(place, 1, condition):
             if depth > MAX_CONDITION_DEPTH:
                 message = f"is nested more than {MAX_CONDITION_DEPTH} levels deep"
@@ -222,9 +223,13 @@ class _Checks:
                 return
             if part.field is not None and part.op is not None:
                 leaves += 1
+                patterns += part.op is Op.MATCHES
                 yield from self._leaf(here, part.field, part.op, part.value)
         if leaves > MAX_CONDITION_LEAVES:
             message = f"has {leaves} comparisons; at most {MAX_CONDITION_LEAVES} are allowed"
+            yield Problem(place_of(place), message)
+        if patterns > MAX_PATTERNS_PER_CONDITION:
+            message = f"has {patterns} patterns; at most {MAX_PATTERNS_PER_CONDITION} are allowed"
             yield Problem(place_of(place), message)
 
     def _leaf(self, place: Place, field: str, op: Op, value: JSON) -> Iterator[Problem]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import re2  # type: ignore[import-untyped]  # google-re2 ships no types
 
-from cases.limits import MAX_GUARD_TEXT_CHARS, MAX_PATTERN_CHARS, MAX_PATTERN_MEMORY_BYTES
+from cases.limits import MAX_PATTERN_CHARS, MAX_PATTERN_MEMORY_BYTES, MAX_PATTERN_TEXT_CHARS
 
 
 class BadPattern(ValueError):
@@ -14,7 +14,7 @@ class BadPattern(ValueError):
 def pattern_test(pattern: str) -> Callable[[str], bool]:
     """Return a function that tells whether a text contains a match, or raise BadPattern.
 
-    Only the first `MAX_GUARD_TEXT_CHARS` characters of a text are looked at.
+    Only the first `MAX_PATTERN_TEXT_CHARS` characters of a text are looked at.
     """
     if len(pattern) > MAX_PATTERN_CHARS:
         raise BadPattern(f"is longer than {MAX_PATTERN_CHARS:,} characters")
@@ -27,7 +27,7 @@ def pattern_test(pattern: str) -> Callable[[str], bool]:
         raise BadPattern(f"is not a pattern that RE2 knows ({_reason(error)})") from None
 
     def found(text: str) -> bool:
-        text = text[:MAX_GUARD_TEXT_CHARS]
+        text = text[:MAX_PATTERN_TEXT_CHARS]
         if not text.isascii():  # a lone surrogate would make RE2's encoder raise
             text = text.encode("utf-8", "replace").decode("utf-8")
         return search(text) is not None

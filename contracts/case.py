@@ -20,6 +20,7 @@ class PinnedDefinition(Payload):
     """
 
     definition_hash: str
+    tenant: str
     document: str
 
 

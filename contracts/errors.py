@@ -1,4 +1,4 @@
-"""What can go wrong, in three families: the caller's fault, another system's, and our own.
+"""What can go wrong: the caller's fault, or another system's; any other exception is our bug.
 
 Each error keeps its objects and builds its text from them; the text says what to do next.
 """
@@ -14,10 +14,6 @@ class CallerError(Exception):
 
 class PeerError(Exception):
     """Another system did not do its part; the same request may work later."""
-
-
-class BugError(Exception):
-    """Something happened that this program rules out; a person has to look."""
 
 
 class DefinitionNotFound(CallerError):
@@ -147,13 +143,6 @@ class CursorInvalid(CallerError):
         """Say where cursors come from."""
         super().__init__("The cursor is not one of ours; use `next_cursor` of the page before.")
 
-
-class TemporalUnreachable(PeerError):
-    """The Temporal server does not answer, and the request needs it."""
-
-    def __init__(self) -> None:
-        """Say what to do."""
-        super().__init__("The Temporal server does not answer; try again in a moment.")
 
 
 def _count(problems: Sequence[Problem]) -> str:

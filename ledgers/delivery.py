@@ -165,7 +165,9 @@ class Delivery:
                 data=row.event or {},
             ),
         )
-        return start, PinnedDefinition(definition_hash=row.hash, document=row.document)
+        return start, PinnedDefinition(
+            definition_hash=row.hash, tenant=tenant, document=row.document
+        )
 
     async def _ended(self, tenant: str, case_id: str, row_ids: list[int]) -> None:
         """Settle rows of a case whose workflow has ended.

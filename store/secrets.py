@@ -49,13 +49,6 @@ class SecretBox:
         except InvalidToken:
             raise SecretUnreadable from None
 
-    def rotate(self, encrypted: str) -> str:
-        """Return the same secret encrypted with the newest key; raises SecretUnreadable."""
-        try:
-            return self._fernet.rotate(encrypted.encode()).decode()
-        except InvalidToken:
-            raise SecretUnreadable from None
-
     def derive(self, purpose: str) -> bytes:
         """Return the newest 32-byte key for a purpose (HKDF-SHA256, RFC 5869)."""
         return self.derive_each(purpose)[0]

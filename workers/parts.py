@@ -7,7 +7,6 @@ from datetime import timedelta
 
 from pydantic import SecretStr
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 
 from activities.sorting import Ask
 from clients.smtp import SmtpPool
@@ -15,6 +14,7 @@ from clients.temporal import Temporal
 from everpost.settings import Settings
 from ledgers.accounts import token_keys
 from ledgers.delivery import Delivery
+from ledgers.pinned import data_converter, documents_of
 from mail.threading import TokenKeys
 from store.blobs import Blobs
 from store.database import Database
@@ -40,12 +40,12 @@ class Parts:
 @asynccontextmanager
 async def parts(settings: Settings) -> AsyncIterator[Parts]:
     """Give the parts, and close them at the end."""
+    database = Database(settings.database_url)
     client = await Client.connect(
         settings.temporal_address,
         namespace=settings.temporal_namespace,
-        data_converter=pydantic_data_converter,
+        data_converter=data_converter(documents_of(database)),
     )
-    database = Database(settings.database_url)
     secrets = SecretBox([settings.master_key()])
     smtp = SmtpPool()
     try:

@@ -1,8 +1,10 @@
 """Endpoints of cases."""
 
-from typing import Annotated
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Header, Query, Response, status
+from sqlalchemy.exc import IntegrityError
 
 from api.auth.principal import PrincipalDep
 from api.cases.models import (
@@ -27,6 +29,8 @@ router = APIRouter(prefix="/api/v1/cases", tags=["cases"], route_class=StrictRou
 FIRST_MESSAGES = 100
 FIRST_TRACE_STEPS = 200
 NEWEST_OUTBOX_ROWS = 100
+
+Taken = TypeVar("Taken")
 
 IdempotencyKey = Annotated[
     str | None,
@@ -53,14 +57,16 @@ async def start(
     idempotency_key: IdempotencyKey = None,
 ) -> StartedCase:
     """Start a case."""
-    started = await services.door.start(
-        principal.tenant,
-        body.spec_id,
-        body.data,
-        key=idempotency_key,
-        to=body.to,
-        mailbox_id=body.mailbox_id,
-        subject=body.subject,
+    started = await _second_look(
+        lambda: services.door.start(
+            principal.tenant,
+            body.spec_id,
+            body.data,
+            key=idempotency_key,
+            to=body.to,
+            mailbox_id=body.mailbox_id,
+            subject=body.subject,
+        )
     )
     if not started.created:
         response.status_code = status.HTTP_200_OK
@@ -144,7 +150,9 @@ async def accept_event(
     services: ServicesDep,
 ) -> AcceptedEvent:
     """Give a case an event; once this answers, the event can't get lost."""
-    accepted = await services.door.accept(principal.tenant, id, body.id, body.type, body.data)
+    accepted = await _second_look(
+        lambda: services.door.accept(principal.tenant, id, body.id, body.type, body.data)
+    )
     return AcceptedEvent(row=accepted.event_id, duplicate=accepted.duplicate)
 
 
@@ -159,5 +167,19 @@ async def cancel(
     services: ServicesDep,
 ) -> AcceptedEvent:
     """Ask a case to end where it stands."""
-    accepted = await services.door.cancel(principal.tenant, id, principal.username)
+    accepted = await _second_look(
+        lambda: services.door.cancel(principal.tenant, id, principal.username)
+    )
     return AcceptedEvent(row=accepted.event_id, duplicate=accepted.duplicate)
+
+
+async def _second_look(take: Callable[[], Awaitable[Taken]]) -> Taken:
+    """Return what the door says, asking again when the same request came in by another way.
+
+    On PostgreSQL two transactions with one key may both look before either has written. The
+    rows are unique, so the slower one fails, and finds the other's row when it looks again.
+    """
+    try:
+        return await take()
+    except IntegrityError:
+        return await take()

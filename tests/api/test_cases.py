@@ -1,5 +1,6 @@
 """Starting cases, giving them events, finding and reading them."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -292,3 +293,19 @@ def _message(case_id: str, subject: str, text: str) -> dict[str, object]:
         "references": [],
         "attachments": {},
     }
+
+
+async def test_requests_at_once_under_one_key_start_one_case(api: Api, question: str) -> None:
+    answers = await asyncio.gather(
+        *(api.ask("POST", URL, NEW, Idempotency_Key="order-1") for _ in range(6))
+    )
+    assert sorted(answer.status_code for answer in answers) == [200] * 5 + [201]
+    assert len({answer.json()["id"] for answer in answers}) == 1
+
+
+async def test_one_event_sent_many_times_at_once_is_one_row(api: Api, question: str) -> None:
+    url = f"{URL}/{await started(api)}/events"
+    event = {"id": "e-1", "type": "answered"}
+    answers = await asyncio.gather(*(api.ask("POST", url, event) for _ in range(6)))
+    assert [answer.status_code for answer in answers] == [202] * 6
+    assert len({answer.json()["row"] for answer in answers}) == 1

@@ -74,4 +74,10 @@ async def test_unknown_addresses_and_methods_are_problems_too(api: Api) -> None:
     assert_problem(await api.client.get("/nothing"), 404, "not-found")
     answer = await api.client.delete("/health")
     assert_problem(answer, 405, "method-not-allowed")
-    assert "GET" in answer.headers["allow"]
+    assert answer.headers["allow"] == "GET"
+
+
+async def test_a_refused_method_is_told_every_method_of_the_address(api: Api) -> None:
+    answer = await api.client.request("PURGE", "/api/v1/mailboxes/some")
+    assert_problem(answer, 405, "method-not-allowed")
+    assert answer.headers["allow"] == "DELETE, GET, PATCH"

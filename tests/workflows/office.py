@@ -28,6 +28,7 @@ from ledgers.delivery import Delivery
 from ledgers.door import Door
 from ledgers.intake import Attached
 from ledgers.mails import Arrived
+from ledgers.pinned import data_converter, documents_of
 from mail.parse import parse_message
 from store import definitions
 from store.blobs import Blobs
@@ -169,13 +170,17 @@ class Office:
 
 
 @asynccontextmanager
-async def office(client: Client, folder: Path, sink: SmtpSink) -> AsyncIterator[Office]:
+async def office(server: Client, folder: Path, sink: SmtpSink) -> AsyncIterator[Office]:
     """Give an office with a mailbox attached; its workers are not running yet."""
     tenant = f"t{secrets.token_hex(6)}"
     database = Database(f"sqlite+aiosqlite:///{folder}/{tenant}.db")
     await migrate(database)
     box = SecretBox([secrets.token_bytes(32)])
     smtp = SmtpPool()
+    # The server's own client knows how to start workflows that skip time.
+    config = server.config()
+    config["data_converter"] = data_converter(documents_of(database))
+    client = Client(**config)
     delivery = Delivery(database, Temporal(client), box)
     parts = Parts(
         tenant=tenant,

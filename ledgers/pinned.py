@@ -1,0 +1,117 @@
+"""Pinned definitions as external payloads: a case's history carries a hash, not the document.
+
+The versions are in the database before any case starts on them and never change, so storing
+is naming, and what was read once is kept.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from sqlalchemy import select
+from temporalio.api.common.v1 import Payload
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import (
+    DataConverter,
+    ExternalStorage,
+    StorageDriver,
+    StorageDriverClaim,
+    StorageDriverRetrieveContext,
+    StorageDriverSelectContext,
+    StorageDriverStoreContext,
+)
+
+from contracts.case import PinnedDefinition
+from store.database import Database
+from store.tables import DefinitionVersion
+
+DRIVER = "everpost.definitions"
+# How a PinnedDefinition begins as JSON; nothing else that crosses Temporal begins so.
+MARK = b'{"definition_hash":'
+KEPT = 1_000
+
+# Tenant and hash in, the canonical document out.
+ReadDocument = Callable[[str, str], Awaitable[str]]
+
+
+@dataclass(slots=True, eq=False)
+class PinnedDefinitions(StorageDriver):
+    """Reads definitions by tenant and hash, each once for a process."""
+
+    read: ReadDocument
+    _payloads: dict[tuple[str, str], Payload] = field(default_factory=dict)
+
+    def name(self) -> str:
+        """Return the name under which histories refer to this driver."""
+        return DRIVER
+
+    async def store(
+        self, context: StorageDriverStoreContext, payloads: Sequence[Payload]
+    ) -> list[StorageDriverClaim]:
+        """Name definitions; they are stored already."""
+        claims = []
+        for payload in payloads:
+            pinned = PinnedDefinition.model_validate_json(payload.data)
+            self._keep((pinned.tenant, pinned.definition_hash), payload)
+            claims.append(
+                StorageDriverClaim({"tenant": pinned.tenant, "hash": pinned.definition_hash})
+            )
+        return claims
+
+    async def retrieve(
+        self, context: StorageDriverRetrieveContext, claims: Sequence[StorageDriverClaim]
+    ) -> list[Payload]:
+        """Return definitions by their names."""
+        return [
+            await self._payload(claim.claim_data["tenant"], claim.claim_data["hash"])
+            for claim in claims
+        ]
+
+    async def _payload(self, tenant: str, definition_hash: str) -> Payload:
+        key = (tenant, definition_hash)
+        known = self._payloads.get(key)
+        if known is not None:
+            return known
+        pinned = PinnedDefinition(
+            definition_hash=definition_hash,
+            tenant=tenant,
+            document=await self.read(tenant, definition_hash),
+        )
+        payload = Payload(
+            metadata={"encoding": b"json/plain"}, data=pinned.model_dump_json().encode()
+        )
+        self._keep(key, payload)
+        return payload
+
+    def _keep(self, key: tuple[str, str], payload: Payload) -> None:
+        while len(self._payloads) >= KEPT:
+            del self._payloads[next(iter(self._payloads))]
+        self._payloads[key] = payload
+
+
+def data_converter(read: ReadDocument) -> DataConverter:
+    """Return the converter of every client and worker: pydantic, with definitions outside."""
+    driver = PinnedDefinitions(read)
+
+    def choose(context: StorageDriverSelectContext, payload: Payload) -> StorageDriver | None:
+        return driver if payload.data.startswith(MARK) else None
+
+    storage = ExternalStorage(drivers=[driver], driver_selector=choose, payload_size_threshold=0)
+    return replace(pydantic_data_converter, external_storage=storage)
+
+
+def documents_of(database: Database) -> ReadDocument:
+    """Return how to read documents from the database."""
+
+    async def read(tenant: str, definition_hash: str) -> str:
+        async with database.read() as connection:
+            found = await connection.execute(
+                select(DefinitionVersion.document)
+                .where(
+                    DefinitionVersion.tenant == tenant,
+                    DefinitionVersion.hash == definition_hash,
+                )
+                .limit(1)
+            )
+        return str(found.scalar_one())
+
+    return read
