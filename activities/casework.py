@@ -10,6 +10,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.catalogue import RECORD, SEND
 from activities.heartbeats import beating
+from activities.logged import logged
 from cases.states import UnknownOutcome
 from contracts.errors import MailboxNotFound
 from contracts.outbox import SendOutcome, SendRequest
@@ -37,20 +38,27 @@ class Casework:
     @activity.defn(name=RECORD.name)
     async def record(self, step: StepRecord) -> None:
         """Write what a case did."""
-        await record.write_alone(self.database, step)
+        with logged(step):
+            await record.write_alone(self.database, step)
+            log.info("step.recorded", state=", ".join(step.snapshot.states))
 
     @activity.defn(name=SEND.name)
     async def send(self, request: SendRequest) -> SendOutcome:
         """Freeze a mail, then send it; what was frozen or sent before stays."""
-        async with beating():
-            try:
-                return await self._send(request)
-            except TryLater as error:
-                raise ApplicationError(str(error), type="TryLater") from error
-            except outbox.RequestChanged as error:
-                raise ApplicationError(
-                    str(error), type="RequestChanged", non_retryable=True
-                ) from error
+        with logged(request):
+            async with beating():
+                return await self._send_or_say_why(request)
+
+    async def _send_or_say_why(self, request: SendRequest) -> SendOutcome:
+        try:
+            outcome = await self._send(request)
+        except TryLater as error:
+            log.info("mail.waits", reason=str(error), attempt=activity.info().attempt)
+            raise ApplicationError(str(error), type="TryLater") from error
+        except outbox.RequestChanged as error:
+            raise ApplicationError(str(error), type="RequestChanged", non_retryable=True) from error
+        log.info(f"{request.kind}.{outcome.state}", outbox_id=outcome.outbox_id)
+        return outcome
 
     async def _send(self, request: SendRequest) -> SendOutcome:
         row = await outbox.find(self.database, request)

@@ -3,11 +3,13 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
+import structlog
 from sqlalchemy import ColumnElement, select, update
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.catalogue import CLASSIFY
+from activities.logged import logged
 from cases.states import ClassifierKind, Definition
 from classifiers import keyword
 from classifiers.chain import LlmFailure, LlmTrouble, combine
@@ -17,6 +19,8 @@ from contracts.outbox import ClassifyRequest
 from ledgers import letters
 from store.database import Database
 from store.tables import Message
+
+log = structlog.get_logger()
 
 # The model's turn ends after so many tries; keywords decide then.
 LLM_ATTEMPTS = 3
@@ -35,6 +39,12 @@ class Sorting:
     @activity.defn(name=CLASSIFY.name)
     async def classify(self, request: ClassifyRequest) -> Classified:
         """Sort a message and store the verdict with it."""
+        with logged(request):
+            verdict = await self._sort(request)
+            log.info("mail.sorted", classifier=verdict.classifier, label=verdict.label)
+        return verdict
+
+    async def _sort(self, request: ClassifyRequest) -> Classified:
         definition, subject, text = await self._read(request)
         by_keyword = keyword.classify(definition.labels, subject, text)
         by_model = None

@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from api.auth.errors import LoginFailed, NotLoggedIn, TooManyLogins
 from cases.errors import DefinitionInvalid
 from contracts import errors
-from contracts.errors import CallerError, PeerError, Problem
+from contracts.errors import CallerError, Problem
 from store.blobs import BlobNotFound
 
 PROBLEM_TYPE = "application/problem+json"
@@ -88,9 +88,6 @@ KINDS: Mapping[type[Exception], Kind] = {
     LoginFailed: Kind(HTTPStatus.UNAUTHORIZED, "login-failed", "The login failed"),
     TooManyLogins: Kind(HTTPStatus.TOO_MANY_REQUESTS, "too-many-logins", "Too many logins"),
     CallerError: Kind(HTTPStatus.BAD_REQUEST, "bad-request", "The request can't be served"),
-    PeerError: Kind(
-        HTTPStatus.SERVICE_UNAVAILABLE, "peer-unavailable", "Another system does not answer"
-    ),
 }
 DATABASE_DOWN = Kind(
     HTTPStatus.SERVICE_UNAVAILABLE, "database-unavailable", "The database does not answer"
@@ -111,7 +108,7 @@ _FRAMEWORK: Mapping[int, tuple[str, str]] = {
 
 def handle_errors(app: FastAPI) -> None:
     """Make the application answer every error with problem details."""
-    for family in (CallerError, PeerError, DefinitionInvalid, BlobNotFound):
+    for family in (CallerError, DefinitionInvalid, BlobNotFound):
         app.add_exception_handler(family, _known)
     app.add_exception_handler(HTTPException, _of_framework)
     app.add_exception_handler(RequestValidationError, _invalid)

@@ -3,7 +3,6 @@
 import difflib
 from collections.abc import Iterable
 from heapq import nlargest
-from os.path import commonprefix
 
 from cases.limits import MAX_NAME_CHARS
 
@@ -26,5 +25,11 @@ def nearest(wrong: object, names: Iterable[str]) -> str | None:
 
 def _alike_ends(one: str, other: str) -> int:
     """Return how many characters two names share at their beginnings and ends."""
-    ends = commonprefix([one[::-1], other[::-1]])
-    return len(commonprefix([one, other])) + len(ends)
+    return _alike_start(one, other) + _alike_start(one[::-1], other[::-1])
+
+
+def _alike_start(one: str, other: str) -> int:
+    for index, (a, b) in enumerate(zip(one, other, strict=False)):
+        if a != b:
+            return index
+    return min(len(one), len(other))

@@ -1,4 +1,4 @@
-"""What can go wrong: the caller's fault, or another system's; any other exception is our bug.
+"""What callers do wrong. Another system's failures keep their library's errors; the rest is a bug.
 
 Each error keeps its objects and builds its text from them; the text says what to do next.
 """
@@ -10,10 +10,6 @@ from cases.errors import Problem as Problem
 
 class CallerError(Exception):
     """The caller did something wrong, and can put it right; the text may be shown to them."""
-
-
-class PeerError(Exception):
-    """Another system did not do its part; the same request may work later."""
 
 
 class DefinitionNotFound(CallerError):
@@ -38,6 +34,15 @@ class CaseDataInvalid(CallerError):
         )
         self.definition = definition
         self.problems = tuple(problems)
+
+
+class StartRefused(CallerError):
+    """A case of this definition can't be started in this way."""
+
+    def __init__(self, definition: str, reason: str) -> None:
+        """Keep the definition and the reason, which says what to do."""
+        super().__init__(f"Definition {definition!r} {reason}")
+        self.definition = definition
 
 
 class CaseNotFound(CallerError):
@@ -142,7 +147,6 @@ class CursorInvalid(CallerError):
     def __init__(self) -> None:
         """Say where cursors come from."""
         super().__init__("The cursor is not one of ours; use `next_cursor` of the page before.")
-
 
 
 def _count(problems: Sequence[Problem]) -> str:

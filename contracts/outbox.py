@@ -28,6 +28,7 @@ class SendRequest(Payload):
     event: dict[str, Json] = {}
     data: dict[str, Json] = {}
     label: str | None = None
+    correlation_id: str | None = None
     record: StepRecord | None = None
 
 
@@ -57,3 +58,4 @@ class ClassifyRequest(Payload):
     firing: int
     action_index: int
     event_id: int
+    correlation_id: str | None = None

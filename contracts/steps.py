@@ -17,6 +17,7 @@ class CaseEvent(Payload):
     type: str
     at: datetime
     data: dict[str, Json] = {}
+    correlation_id: str | None = None
 
 
 class WaitingEvent(Payload):
@@ -74,3 +75,4 @@ class StepRecord(Payload):
     applied: list[int] = []
     returned: list[int] = []
     trace: list[TraceLine] = []
+    correlation_id: str | None = None

@@ -10,11 +10,12 @@ import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from cases.definitions import canonical_json, content_hash, parse_definition
+from cases.definitions import content_hash
 from cases.documents import parse_document
 from contracts.clock import utc_now
 from contracts.ids import new_mailbox_id
 from everpost.settings import Settings, SettingsError, read_settings
+from ledgers import registration
 from store import definitions, mailboxes, users
 from store.database import Database
 from store.mailboxes import MailboxSettings, Tls
@@ -74,8 +75,7 @@ def _first_password(settings: Settings) -> str:
 
 
 async def _ensure_example(database: Database, tenant: str) -> None:
-    definition = parse_definition(parse_document(EXAMPLE.read_text("utf-8")))
-    document = canonical_json(definition)
+    definition, document = registration.checked(parse_document(EXAMPLE.read_text("utf-8")))
     async with database.write() as connection:
         if await definitions.latest(connection, tenant, definition.id) is None:
             await definitions.register(

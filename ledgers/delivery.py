@@ -87,6 +87,7 @@ class Delivery:
                     Intake.case_id,
                     Intake.event_type,
                     Intake.event,
+                    Intake.correlation_id,
                     Intake.received_at,
                     Case.status,
                     Case.opening_id,
@@ -137,6 +138,7 @@ class Delivery:
                         Intake.id.label("event_id"),
                         Intake.event_type,
                         Intake.event,
+                        Intake.correlation_id,
                         Intake.received_at,
                     )
                     .join_from(
@@ -163,6 +165,7 @@ class Delivery:
                 type=row.event_type,
                 at=row.received_at,
                 data=row.event or {},
+                correlation_id=row.correlation_id,
             ),
         )
         return start, PinnedDefinition(
@@ -220,4 +223,10 @@ class Delivery:
 
 
 def _event(row: Row[tuple[object, ...]]) -> CaseEvent:
-    return CaseEvent(id=row.id, type=row.event_type, at=row.received_at, data=row.event or {})
+    return CaseEvent(
+        id=row.id,
+        type=row.event_type,
+        at=row.received_at,
+        data=row.event or {},
+        correlation_id=row.correlation_id,
+    )

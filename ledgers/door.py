@@ -12,10 +12,13 @@ from dataclasses import dataclass, field
 import structlog
 from sqlalchemy import Row, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
+from structlog.contextvars import get_contextvars
 
+from cases.checks import replies_without_to
 from cases.definitions import check_data, definition_of
 from cases.errors import DataInvalid
 from cases.events import EMAIL, RESERVED_EVENTS
+from cases.states import Definition, Start
 from contracts.case import CANCEL_EVENT
 from contracts.clock import utc_now
 from contracts.errors import (
@@ -28,6 +31,7 @@ from contracts.errors import (
     KeyReused,
     MailboxNotFound,
     Problem,
+    StartRefused,
 )
 from contracts.ids import case_id_of_key, new_case_id
 from contracts.model import Json
@@ -174,6 +178,7 @@ async def _open(connection: AsyncConnection, tenant: str, case_id: str, request:
             request.definition,
             [Problem(p.place, p.message, p.suggestion) for p in error.problems],
         ) from error
+    _check_start(definition, request)
     mailbox_id = await _mailbox(connection, tenant, request)
     row_id = await _insert_event(connection, tenant, case_id, None, OPENED_EVENT, request.data)
     await connection.execute(
@@ -186,6 +191,20 @@ async def _open(connection: AsyncConnection, tenant: str, case_id: str, request:
             [{"tenant": tenant, "case_id": case_id, "address": request.to.lower()}],
         )
     return row_id
+
+
+def _check_start(definition: Definition, request: NewCase) -> None:
+    """Refuse a start that could never answer: without a mail there is nobody to reply to."""
+    if Start.API not in definition.starts:
+        raise StartRefused(
+            definition.id, "is started by mail only; add `api` to its `starts` to start it here."
+        )
+    if request.to is None and (places := replies_without_to(definition)):
+        raise StartRefused(
+            definition.id,
+            f"replies at {places[0]} to whoever wrote a mail; say with `to` whom to reply to,"
+            " or give that reply a `to`.",
+        )
 
 
 def _case_row(
@@ -279,6 +298,7 @@ async def _insert_event(
             case_id=case_id,
             event_type=type_,
             event=data,
+            correlation_id=get_contextvars().get("correlation_id"),
             due_at=now + DELIVERY_GRACE,
         )
         .returning(Intake.id)

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.ids import new_case_id
 from ledgers.inserts import insert_new
+from ledgers.locks import one_at_a_time
 from store import definitions
 from store.tables import Case, CaseStatus, Intake, IntakeState, Message, Participant
 
@@ -85,7 +86,12 @@ async def leave_to_a_person(
 async def open_follow_ups(
     connection: AsyncConnection, tenant: str, case_ids: Sequence[str]
 ) -> dict[str, str]:
-    """Return the open follow-up of each closed case that has one."""
+    """Return the open follow-up of each closed case that has one.
+
+    Until this transaction ends nobody else opens one for these cases.
+    """
+    for case_id in sorted(case_ids):
+        await one_at_a_time(connection, "follow-up", tenant, case_id)
     rows = await connection.execute(
         select(Case.follows, Case.id)
         .where(Case.tenant == tenant, Case.follows.in_(case_ids), Case.status == CaseStatus.OPEN)
@@ -103,7 +109,11 @@ async def _follow_up(
         target = await _mint(connection, tenant, case_id, row_ids[0], now)
     await connection.execute(
         update(Message)
-        .where(Message.tenant == tenant, Message.intake_id.in_(row_ids))
+        .where(
+            Message.tenant == tenant,
+            Message.case_id == case_id,
+            Message.intake_id.in_(row_ids),
+        )
         .values(case_id=target)
     )
     await connection.execute(

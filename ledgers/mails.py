@@ -1,7 +1,8 @@
 """What intake works with: a mailbox's watch, its claimed mails and what became of them."""
 
+import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from classifiers.result import LabelSpec
@@ -86,6 +87,7 @@ class Fate:
     suggested_case_id: str | None = None
     event: dict[str, Json] | None = None
     robot: Robot | None = None
+    correlation_id: str = field(default_factory=lambda: secrets.token_hex(8))
 
 
 class Fenced(Exception):

@@ -94,8 +94,8 @@ class Row:
 
 
 def request_digest(request: SendRequest) -> str:
-    """Return the digest of what is asked for, without the record that travels along."""
-    text = request.model_dump_json(exclude={"record"})
+    """Return the digest of what is asked for, without what only travels along."""
+    text = request.model_dump_json(exclude={"record", "correlation_id"})
     return hashlib.sha256(text.encode()).hexdigest()
 
 

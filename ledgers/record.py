@@ -38,6 +38,8 @@ async def write(connection: AsyncConnection, record: StepRecord) -> None:
             update(Intake)
             .where(
                 Intake.tenant == record.tenant,
+                # What it has given back since belongs to another case.
+                Intake.case_id == record.case_id,
                 Intake.id.in_(record.applied),
                 Intake.state.in_((IntakeState.ROUTED, IntakeState.DELIVERED)),
             )

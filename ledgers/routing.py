@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from classifiers import keyword
@@ -22,6 +23,8 @@ from mail.message import Message
 from mail.threading import Join, Review, TokenKeys, decide
 from store.database import Database
 from store.tables import IntakeState
+
+log = structlog.get_logger()
 
 # A mail is not held for its age when it is only a little older than what is known: servers
 # deliver out of order, and clocks differ.
@@ -148,6 +151,17 @@ async def accept(
         for mail in mails:
             router.route(mail)
         await routing_store.write(connection, watcher, router.fates, now)
+    for fate in router.fates:
+        log.info(
+            f"mail.{fate.state}",
+            tenant=watcher.tenant,
+            mailbox=watcher.mailbox_id,
+            case_id=fate.case.case_id if fate.case else None,
+            message_id=fate.mail.message.message_id,
+            row=fate.mail.row_id,
+            correlation_id=fate.correlation_id,
+            reason=fate.reason,
+        )
     return [fate.mail.row_id for fate in router.fates if fate.state is IntakeState.ROUTED]
 
 

@@ -313,5 +313,6 @@ def _intake_row(fate: Fate, now: datetime) -> dict[str, object]:
         "suggested_case_id": fate.suggested_case_id,
         "event_type": EMAIL if routed else None,
         "event": fate.event,
+        "correlation_id": fate.correlation_id,
         "due_at": now + DELIVERY_GRACE if routed else None,
     }

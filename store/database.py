@@ -20,7 +20,10 @@ class Database:
 
     def __init__(self, url: str) -> None:
         """Open lazily: nothing is connected before the first transaction."""
-        self.engine: AsyncEngine = create_async_engine(url)
+        self.engine: AsyncEngine = create_async_engine(
+            url,
+            hide_parameters=True,  # they hold bodies and addresses, and errors reach the log
+        )
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         if self.is_sqlite:
             event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)

@@ -181,6 +181,8 @@ class Intake(Table):
     duplicate_of: Mapped[int | None]
     case_id: Mapped[str | None] = mapped_column(String(32))
     suggested_case_id: Mapped[str | None] = mapped_column(String(32))
+    # Ties log entries together, from the request or the reading of a mail to the activities.
+    correlation_id: Mapped[str | None] = mapped_column(String(64))
     event_type: Mapped[str | None] = mapped_column(String(128))
     event: Mapped[dict[str, Any] | None]
     deliveries: Mapped[int] = mapped_column(default=0)

@@ -76,6 +76,7 @@ class CaseWorkflow:
         self._trace: list[TraceLine] = []
         self._recorded: Snapshot | None = None
         self._cancelled = False
+        self._correlation_id = start.opening.correlation_id
         self._shown: tuple[str, str | None] | None = None
 
     @workflow.signal(name=TAKE_SIGNAL)
@@ -150,6 +151,7 @@ class CaseWorkflow:
 
     def _take_event(self, event: CaseEvent) -> None:
         self._applied.append(event.id)
+        self._correlation_id = event.correlation_id
         if event.type == CANCEL_EVENT:
             self._cancelled = True
             self._note({"kind": "cancelled", "by": event.data.get("by")})
@@ -203,6 +205,7 @@ class CaseWorkflow:
 
     async def _run_classify(self, request: ClassifyRequest) -> None:
         key = (request.firing, request.action_index)
+        request = request.model_copy(update={"correlation_id": self._correlation_id})
         self._classifications[key] = request
         try:
             verdict = await call(
@@ -216,6 +219,7 @@ class CaseWorkflow:
 
     async def _run_send(self, request: SendRequest) -> None:
         key = (request.firing, request.action_index)
+        request = request.model_copy(update={"correlation_id": self._correlation_id})
         self._sends[key] = request.model_copy(update={"record": None})
         try:
             outcome = await call(
@@ -281,6 +285,7 @@ class CaseWorkflow:
             applied=self._applied,
             returned=list(returned),
             trace=self._trace,
+            correlation_id=self._correlation_id,
         )
         self._applied, self._trace = [], []
         return record

@@ -12,10 +12,11 @@ from api.problems import documented
 from api.services import ServicesDep
 from api.strict_json import StrictRoute
 from api.workflows.models import Spec, Verdict, Version, Versions, VersionSummary
-from cases.definitions import canonical_json, content_hash, definition_schema, parse_definition
+from cases.definitions import content_hash, definition_schema
 from cases.errors import DefinitionInvalid, Problem
 from contracts.clock import utc_now
 from contracts.errors import DefinitionNotFound
+from ledgers import registration
 from store import definitions
 from store.cursors import MAX_ROW_ID
 
@@ -121,8 +122,8 @@ async def read_version(
 
 def _checked(spec: dict[str, JsonValue]) -> tuple[str, str]:
     """Return a definition's id and canonical text; raises DefinitionInvalid."""
-    definition = parse_definition(spec)
+    definition, document = registration.checked(spec)
     if definition.id in RESERVED_IDS:
         message = f"{definition.id!r} is an address of the API: choose another id"
         raise DefinitionInvalid([Problem("id", message)])
-    return definition.id, canonical_json(definition)
+    return definition.id, document

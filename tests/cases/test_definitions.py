@@ -260,8 +260,8 @@ def test_a_guard_may_be_as_deep_and_wide_as_its_caps_and_no_more() -> None:
     wide = {"all": [{"any": [leaf_] * 200}, {"any": [leaf_] * 57}]}
     assert "257 comparisons" in messages(on(when=wide))[0]
     pattern: Spec = {"field": "event.x", "op": "matches", "value": "a"}
-    assert parse_definition(on(when={"any": [pattern] * 16}))
-    assert "17 patterns" in messages(on(when={"any": [pattern] * 17}))[0]
+    assert parse_definition(on(when={"any": [pattern] * 8}))
+    assert "9 patterns" in messages(on(when={"any": [pattern] * 9}))[0]
 
 
 @pytest.mark.parametrize(

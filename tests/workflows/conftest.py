@@ -21,6 +21,15 @@ def _setting(name: str, value: str) -> list[str]:
     return ["--dynamic-config-value", f"{name}={value}"]
 
 
+def short_history_settings() -> list[str]:
+    """Return the server's settings under which a case soon continues as new."""
+    return [
+        *_setting("limit.historyCount.suggestContinueAsNew", str(CONTINUE_AS_NEW_AT)),
+        *_setting("history.transferProcessorMaxPollRPS", "2000"),
+        *_setting("history.timerProcessorMaxPollRPS", "2000"),
+    ]
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def temporal() -> AsyncIterator[WorkflowEnvironment]:
     """A Temporal server on which a case soon continues as new."""
@@ -28,11 +37,7 @@ async def temporal() -> AsyncIterator[WorkflowEnvironment]:
         data_converter=pydantic_data_converter,
         search_attributes=search_attributes.ALL,
         dev_server_existing_path=TEMPORAL,
-        dev_server_extra_args=[
-            *_setting("limit.historyCount.suggestContinueAsNew", str(CONTINUE_AS_NEW_AT)),
-            *_setting("history.transferProcessorMaxPollRPS", "2000"),
-            *_setting("history.timerProcessorMaxPollRPS", "2000"),
-        ],
+        dev_server_extra_args=short_history_settings(),
     ) as environment:
         yield environment
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio.client import Client, WorkflowHandle
 
 from activities.sorting import Ask
@@ -35,7 +36,7 @@ from store.blobs import Blobs
 from store.database import Database
 from store.migrate import migrate
 from store.secrets import SecretBox
-from store.tables import Case, Intake, Mailbox, MailboxStatus, Outbox, TraceEntry
+from store.tables import Case, DefinitionVersion, Intake, Mailbox, MailboxStatus, Outbox, TraceEntry
 from tests.servers.smtp_sink import SmtpSink
 from workers.parts import Parts
 from workers.run import cases_worker, llm_worker
@@ -158,6 +159,19 @@ class Office:
             )
         return list(found.all())
 
+    async def until_sent(self, case_id: str, count: int, seconds: float = 20) -> None:
+        """Return once so many mails of a case have been sent."""
+        async with asyncio.timeout(seconds):
+            while (  # noqa: ASYNC110 (no event tells)
+                sum(row.state == "sent" for row in await self.outbox(case_id)) < count
+            ):
+                await asyncio.sleep(0.02)
+
+    async def documents(self, connection: AsyncConnection) -> list[tuple[str, str]]:
+        """Return the registered definitions, each with its hash."""
+        found = await connection.execute(select(DefinitionVersion.hash, DefinitionVersion.document))
+        return [(row.hash, row.document) for row in found]
+
     async def trace(self, case_id: str) -> list[dict[str, Any]]:
         """Return a case's trace."""
         async with self.parts.database.read() as connection:
@@ -200,6 +214,7 @@ async def office(server: Client, folder: Path, sink: SmtpSink) -> AsyncIterator[
     try:
         yield made
     finally:
+        await made.door.settle()
         await made.stop_workers()
         await smtp.close()
         await database.close()

@@ -26,7 +26,7 @@ async def test_a_mail_becomes_a_case_that_is_classified_answered_and_waits(desk:
     view = await desk.until_state(case_id, "waiting")
     assert view.label == "question"
     assert [deadline.state for deadline in view.deadlines] == ["waiting", "waiting"]
-    await _until_sent(desk, case_id, 1)
+    await desk.until_sent(case_id, 1)
     (sent,) = desk.sink.mails
     assert sent.recipients == (CUSTOMER,)
     assert case_id.encode() in sent.raw
@@ -39,7 +39,7 @@ async def test_an_answer_joins_its_case_and_is_answered(desk: Office) -> None:
     case_id = await desk.receive(first)
     again = customer_mail(CUSTOMER, ADDRESS, "Re: a question", "More", answers=first)
     assert await desk.receive(again) == case_id
-    await _until_sent(desk, case_id, 2)
+    await desk.until_sent(case_id, 2)
 
 
 async def test_a_signal_that_comes_twice_is_one_event(desk: Office) -> None:
@@ -52,7 +52,7 @@ async def test_a_signal_that_comes_twice_is_one_event(desk: Office) -> None:
     await desk.parts.delivery.deliver(desk.tenant, [opening, row])
     await desk.start_workers()
     case_id = await desk.case_of(row)
-    await _until_sent(desk, case_id, 2)
+    await desk.until_sent(case_id, 2)
     await desk.until_intake(row, "applied")
     fired = [entry for entry in await desk.trace(case_id) if entry.get("cause") == str(row)]
     assert [entry["task"] for entry in fired if "task" in entry] == ["waiting.on[1]"]
@@ -72,7 +72,7 @@ async def test_a_case_continues_as_new_and_loses_nothing(desk: Office) -> None:
     again = customer_mail(CUSTOMER, ADDRESS, "x", "More")
     again["In-Reply-To"] = desk.sink.mails[0].message_id
     assert await desk.receive(again) == case_id
-    await _until_sent(desk, case_id, 2)
+    await desk.until_sent(case_id, 2)
     first = await desk.workflow(case_id).describe()
     runs = [
         run
@@ -131,7 +131,7 @@ async def test_an_unknown_outcome_is_shown_and_the_team_is_told(desk: Office) ->
     await desk.start_workers()
     case_id = await desk.receive(customer_mail(CUSTOMER, ADDRESS, "a question", "Hello"))
     await desk.until_state(case_id, "waiting")
-    await _until_sent(desk, case_id, 1)
+    await desk.until_sent(case_id, 1)
     reply, notice = await desk.outbox(case_id)
     assert (reply.kind, reply.state) == ("reply", "unknown")
     assert (notice.kind, notice.recipients) == ("notify", ["leads@everpost.test"])
@@ -204,11 +204,3 @@ async def test_a_deadline_of_a_month_fires_once(timeless: Office) -> None:
     history = await timeless.workflow(case_id).fetch_history()
     times = [event.event_time.ToDatetime() for event in history.events]
     assert times[-1] - times[0] > timedelta(days=59)
-
-
-async def _until_sent(desk: Office, case_id: str, count: int) -> None:
-    async with asyncio.timeout(20):
-        while (  # noqa: ASYNC110 (no event tells)
-            sum(row.state == "sent" for row in await desk.outbox(case_id)) < count
-        ):
-            await asyncio.sleep(0.02)

@@ -77,6 +77,7 @@ def upgrade() -> None:
         sa.Column("duplicate_of", sa.Integer(), nullable=True),
         sa.Column("case_id", sa.String(length=32), nullable=True),
         sa.Column("suggested_case_id", sa.String(length=32), nullable=True),
+        sa.Column("correlation_id", sa.String(length=64), nullable=True),
         sa.Column("event_type", sa.String(length=128), nullable=True),
         sa.Column("event", sa.JSON(), nullable=True),
         sa.Column("deliveries", sa.Integer(), nullable=False),

@@ -1,0 +1,1 @@
+"""Histories of cases as earlier releases ran them; today's workflows must replay them."""
