@@ -150,6 +150,9 @@ class _Checks:
     def _actions(self, place: Place, actions: tuple[Action, ...]) -> Iterator[Problem]:
         for index, action in enumerate(actions):
             here = (*place, index)
+            if action.classify is not None and not self._definition.labels:
+                message = "there are no labels to choose from: declare some under labels"
+                yield Problem(place_of((*here, "classify")), message)
             if action.reply is not None:
                 yield from self._reply((*here, "reply"), action.reply)
             if action.notify is not None:

@@ -56,6 +56,10 @@ def parse_definition(spec: object) -> Definition:
     except ValidationError as error:
         problems = [*problems_of(error), *_problems_beside(copied, error)]
         raise DefinitionInvalid(problems[:MAX_PROBLEMS]) from None
+    if len(canonical_json(definition).encode()) > MAX_DOCUMENT_BYTES:
+        # The short forms are written out there, so it can be longer than what was given.
+        message = f"is larger than {MAX_DOCUMENT_BYTES // 1024} KiB in its canonical form"
+        raise DefinitionInvalid([Problem("", message)])
     found = list(islice(problems_in(definition), MAX_PROBLEMS))
     if found:
         raise DefinitionInvalid(found)

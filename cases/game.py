@@ -27,7 +27,7 @@ from cases.data import data_problems
 from cases.events import ActionEnded, Ending, Event, Input, TimePassed
 from cases.fields import Facts
 from cases.guards import Verdict
-from cases.limits import MAX_AUTOMATIC_FIRINGS
+from cases.limits import MAX_AUTOMATIC_FIRINGS, MAX_TRACED_LEAVES
 from cases.marking import Marking
 from cases.net import Branch, Net, NumberedTask, Split, Task, Trigger
 from cases.outcomes import classified, failure, label_in, report_of
@@ -245,12 +245,18 @@ class Game:
     def _explained(
         self, tasks: Sequence[Task], event: Event | None
     ) -> tuple[tuple[str, tuple[Verdict, ...]], ...]:
-        """Return what each guard says, leaf by leaf."""
+        """Return what each guard says, leaf by leaf, as far as a trace has room for it."""
         guarded = [(task.id, task.guard) for task in tasks if task.guard is not None]
         if not guarded:
             return ()
         facts = self._facts(event)
-        return tuple([(task, guard.explain(facts)) for task, guard in guarded])
+        explained: list[tuple[str, tuple[Verdict, ...]]] = []
+        room = MAX_TRACED_LEAVES
+        for task, guard in guarded:
+            if room >= len(guard.leaves):
+                room -= len(guard.leaves)
+                explained.append((task, guard.explain(facts)))
+        return tuple(explained)
 
     def _act(self, task: Task, firing: Firing, note: TraceEntry) -> None:
         """Do a task's actions from where it stands, until one holds its tokens or all are done."""

@@ -68,7 +68,7 @@ class Guard:
 
     def explain(self, facts: Facts) -> tuple[Verdict, ...]:
         """Return the verdict of every leaf, those included that did not matter."""
-        return tuple(leaf.verdict(facts) for leaf in self.leaves)
+        return tuple([leaf.verdict(facts) for leaf in self.leaves])
 
 
 def guard_of(condition: Condition) -> Guard:

@@ -2,7 +2,8 @@
 
 MAX_DOCUMENT_BYTES = 256 * 1024
 MAX_DOCUMENT_DEPTH = 64
-MAX_DOCUMENT_NODES = 50_000
+# More values than 256 KiB of JSON can hold: a definition's canonical text can always be read again.
+MAX_DOCUMENT_NODES = 150_000
 MAX_INTEGER = 2**63 - 1
 
 MAX_STATES = 500
@@ -42,6 +43,7 @@ MAX_DATA_NODES = 5_000
 MAX_PROBLEMS = 100
 MAX_SHOWN_CHARS = 200
 MAX_SHOWN_ITEMS = 10
+MAX_TRACED_LEAVES = MAX_CONDITION_LEAVES  # one guard always has room
 
 # Firings in one step without an event of the outside in between: a loop that only routes would
 # otherwise hold a workflow task beyond the two seconds that Temporal grants it.

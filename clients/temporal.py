@@ -17,8 +17,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from contracts import search_attributes
-from contracts.case import CASE_WORKFLOW, CaseInput, PinnedDefinition, TAKE_SIGNAL
-from contracts.steps import CaseEvent
+from contracts.case import CASE_WORKFLOW, TAKE_SIGNAL, CaseInput, PinnedDefinition
 from contracts.ids import case_workflow_id, delivery_workflow_id, mailbox_workflow_id
 from contracts.mailbox import (
     CHANGED_SIGNAL,
@@ -27,6 +26,7 @@ from contracts.mailbox import (
     TenantWatch,
     Watch,
 )
+from contracts.steps import CaseEvent
 from contracts.task_queues import Queue, task_queue
 
 RPC_TIMEOUT = timedelta(seconds=10)

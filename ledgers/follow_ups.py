@@ -52,6 +52,8 @@ async def _route(
                 Intake.state.in_(states),
             )
             .order_by(Intake.received_at, Intake.id)
+            # Another process may be giving the same rows back.
+            .with_for_update()
         )
     ).all()
     mails = [row.id for row in rows if row.source == "imap"]

@@ -11,6 +11,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from contracts.errors import MailboxNotFound
 from ledgers.mails import Claim, Fenced, Refused, Watcher
 from store.database import Database
 from store.tables import Intake, IntakeState, Mailbox
@@ -25,7 +26,9 @@ class Attached:
     watcher: Watcher
     start_uid: int
     attached_at: datetime
-    # Set after a UIDVALIDITY change: mail received before it, and unknown, waits for a person.
+    # Whether the UIDs were given anew since then: old mail may look new.
+    renumbered: bool
+    # When the newest mail that is known from before that was received.
     newest_known: datetime | None
 
 
@@ -41,7 +44,7 @@ async def attach(
     """Take the mailbox: a new epoch, and on first sight or after a change, a starting UID.
 
     A new mailbox starts at its UIDNEXT. After a UIDVALIDITY change every UID is new
-    (RFC 9051, 2.3.1.1), so all mail is looked at again, by content.
+    (RFC 9051, 2.3.1.1), so all mail is looked at again, by content. Raises MailboxNotFound.
     """
     async with database.write() as connection:
         row = (
@@ -52,12 +55,17 @@ async def attach(
                     Mailbox.uidvalidity,
                     Mailbox.start_uid,
                     Mailbox.attached_at,
-                ).where(Mailbox.tenant == tenant, Mailbox.id == mailbox_id)
+                )
+                .where(Mailbox.tenant == tenant, Mailbox.id == mailbox_id)
+                .with_for_update()
             )
-        ).one()
+        ).one_or_none()
+        if row is None:
+            raise MailboxNotFound(mailbox_id)
         first = row.uidvalidity is None or row.start_uid is None
         changed = not first and row.uidvalidity != uidvalidity
-        start_uid = uidnext if first else 1 if changed else int(row.start_uid or 1)
+        # 0, which is no UID, says that the UIDs were given anew.
+        start_uid = uidnext if first else 0 if changed else int(row.start_uid)
         attached_at = row.attached_at or now
         await connection.execute(
             update(Mailbox)
@@ -70,8 +78,28 @@ async def attach(
             )
         )
         watcher = Watcher(tenant, mailbox_id, row.folder, uidvalidity, row.epoch + 1)
+        await _settle_unlisted(connection, watcher)
         newest = await _newest_under_older_validity(connection, watcher)
-        return Attached(watcher, start_uid, attached_at, newest)
+        # A server whose clock was ahead once must not have all later mail held.
+        newest = min(newest, now) if newest else None
+        return Attached(watcher, max(start_uid, 1), attached_at, start_uid == 0, newest)
+
+
+async def _settle_unlisted(connection: AsyncConnection, watcher: Watcher) -> None:
+    """Settle mails that were not read before their UIDs lost their meaning.
+
+    If they are still there, they are listed again under others.
+    """
+    await connection.execute(
+        update(Intake)
+        .where(
+            Intake.tenant == watcher.tenant,
+            Intake.mailbox_id == watcher.mailbox_id,
+            Intake.state == IntakeState.SEEN,
+            Intake.uidvalidity != watcher.uidvalidity,
+        )
+        .values(state=IntakeState.IGNORED, reason="its UID lost its meaning before it was read")
+    )
 
 
 async def _newest_under_older_validity(
@@ -102,38 +130,68 @@ async def decided_uids(database: Database, watcher: Watcher) -> set[int]:
         return {uid for uid in rows.scalars() if uid is not None}
 
 
-async def claim(
-    database: Database, watcher: Watcher, uids: Sequence[int], now: datetime
-) -> list[Claim]:
-    """Count an attempt for each mail and return those that may be fetched.
+async def forget_taken_back(database: Database, watcher: Watcher, uidnext: int) -> None:
+    """Take from rows the UIDs that the server has not given yet: it went back in time.
 
-    A mail whose attempts are used up is quarantined instead.
+    That is what a restored backup looks like; these UIDs will name other mails.
     """
     async with database.write() as connection:
         await hold_epoch(connection, watcher)
-        known = {
-            row.uid: row
-            for row in await connection.execute(
-                select(Intake.id, Intake.uid, Intake.attempts, Intake.state).where(
-                    *_of(watcher), Intake.uid.in_(uids)
-                )
-            )
-        }
-        await _insert_seen(connection, watcher, [uid for uid in uids if uid not in known], now)
-        pending = [row for row in known.values() if row.state == IntakeState.SEEN]
-        exhausted = [row.id for row in pending if row.attempts >= MAX_ATTEMPTS]
-        await _quarantine_exhausted(connection, exhausted)
-        tried = [row.id for row in pending if row.attempts < MAX_ATTEMPTS]
-        if tried:
-            await connection.execute(
-                update(Intake).where(Intake.id.in_(tried)).values(attempts=Intake.attempts + 1)
-            )
-        rows = await connection.execute(
-            select(Intake.id, Intake.uid, Intake.attempts)
-            .where(*_of(watcher), Intake.uid.in_(uids), Intake.state == IntakeState.SEEN)
-            .order_by(Intake.uid)
+        await connection.execute(
+            update(Intake).where(*_of(watcher), Intake.uid >= uidnext).values(uid=None)
         )
-        return [Claim(row.id, row.uid, row.attempts) for row in rows]
+
+
+async def claim(
+    database: Database, watcher: Watcher, uids: Sequence[int], now: datetime
+) -> list[Claim]:
+    """Count attempts and return the mails that may be fetched now; none when all are decided.
+
+    New mails go together. After them, one that was tried before goes alone, the least tried
+    first: if it ends the process again, no other mail's attempt is counted with it. A mail
+    whose attempts are used up is quarantined instead.
+    """
+    async with database.write() as connection:
+        await hold_epoch(connection, watcher)
+        rows = await connection.execute(
+            select(Intake.id, Intake.uid, Intake.attempts, Intake.state).where(
+                *_of(watcher), Intake.uid.in_(uids)
+            )
+        )
+        known = {int(row.uid): row for row in rows}
+        seen = [row for row in known.values() if row.state == IntakeState.SEEN]
+        await _quarantine_exhausted(
+            connection, [row.id for row in seen if row.attempts >= MAX_ATTEMPTS]
+        )
+        again = sorted((row.attempts, row.uid) for row in seen if row.attempts < MAX_ATTEMPTS)
+        fresh = [uid for uid in uids if uid not in known]
+        if fresh:
+            await _insert_seen(connection, watcher, fresh, now)
+        else:
+            fresh = [uid for _, uid in again[:1]]
+            await _count_attempt(connection, watcher, fresh)
+        return await _claims(connection, watcher, fresh)
+
+
+async def _count_attempt(
+    connection: AsyncConnection, watcher: Watcher, uids: Sequence[int]
+) -> None:
+    await connection.execute(
+        update(Intake)
+        .where(*_of(watcher), Intake.uid.in_(uids))
+        .values(attempts=Intake.attempts + 1)
+    )
+
+
+async def _claims(
+    connection: AsyncConnection, watcher: Watcher, uids: Sequence[int]
+) -> list[Claim]:
+    rows = await connection.execute(
+        select(Intake.id, Intake.uid, Intake.attempts)
+        .where(*_of(watcher), Intake.uid.in_(uids))
+        .order_by(Intake.uid)
+    )
+    return [Claim(row.id, row.uid, row.attempts) for row in rows]
 
 
 async def settle_gone(database: Database, watcher: Watcher, listed: Sequence[int]) -> None:
@@ -155,9 +213,10 @@ async def settle_gone(database: Database, watcher: Watcher, listed: Sequence[int
             )
 
 
-async def unclaim(database: Database, row_ids: Sequence[int]) -> None:
-    """Give an attempt back: the connection failed before these mails could do any harm."""
+async def unclaim(database: Database, watcher: Watcher, row_ids: Sequence[int]) -> None:
+    """Give an attempt back: what failed had nothing to do with these mails."""
     async with database.write() as connection:
+        await hold_epoch(connection, watcher)
         await connection.execute(
             update(Intake)
             .where(Intake.id.in_(row_ids), Intake.state == IntakeState.SEEN, Intake.attempts > 0)

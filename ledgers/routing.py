@@ -61,12 +61,15 @@ class Router:
         return message.message_id is not None and message.message_id in self.lookup.sent_ids
 
     def _too_old(self, mail: Arrived) -> Fate | None:
-        newest = self.attached.newest_known
-        if newest is None:
+        if not self.attached.renumbered:
             return None
-        if mail.received_at < self.attached.attached_at:
+        attached_at = self.attached.attached_at
+        if mail.received_at < attached_at - OLD_MAIL_TOLERANCE:
             return Fate(mail, IntakeState.IGNORED, "before start")
-        if mail.received_at < newest - OLD_MAIL_TOLERANCE:
+        newest = self.attached.newest_known
+        if mail.received_at < attached_at or (
+            newest is not None and mail.received_at < newest - OLD_MAIL_TOLERANCE
+        ):
             return Fate(
                 mail, IntakeState.REVIEW, "an old mail that is new after a UIDVALIDITY change"
             )

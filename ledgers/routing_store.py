@@ -106,7 +106,7 @@ async def look_up(
         case_id = read_token(keys, mailbox.tenant, mailbox.mailbox_id, token)
         if case_id is not None:
             lookup.token_cases[token] = case_id
-    await _find_references(connection, mailbox.tenant, ids, lookup)
+    await _find_references(connection, mailbox, ids, lookup)
     case_ids = {*lookup.token_cases.values(), *lookup.reference_cases.values()}
     await _find_cases(connection, mailbox.tenant, case_ids, lookup)
     return lookup
@@ -132,16 +132,27 @@ async def _find_twins(
 
 
 async def _find_references(
-    connection: AsyncConnection, tenant: str, ids: set[str], lookup: Lookup
+    connection: AsyncConnection, mailbox: MailboxFacts, ids: set[str], lookup: Lookup
 ) -> None:
     if not ids:
         return
     rows = await connection.execute(
-        select(tables.Message.message_id, tables.Message.case_id, tables.Message.direction)
-        .where(tables.Message.tenant == tenant, tables.Message.message_id.in_(sorted(ids)))
+        select(
+            tables.Message.message_id,
+            tables.Message.case_id,
+            tables.Message.direction,
+            Case.mailbox_id,
+        )
+        .join_from(
+            tables.Message,
+            Case,
+            (Case.tenant == tables.Message.tenant) & (Case.id == tables.Message.case_id),
+        )
+        .where(tables.Message.tenant == mailbox.tenant, tables.Message.message_id.in_(sorted(ids)))
         .order_by(tables.Message.id)
     )
-    for row in rows:
+    # A mail to two mailboxes is in a case of each: this mailbox's own comes last, and counts.
+    for row in sorted(rows, key=lambda row: row.mailbox_id == mailbox.mailbox_id):
         lookup.reference_cases[row.message_id] = row.case_id
         if row.direction == "out":
             lookup.sent_ids.add(row.message_id)

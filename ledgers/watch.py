@@ -12,7 +12,7 @@ from enum import StrEnum
 
 import structlog
 
-from clients.imap import ImapConnection, ImapError, MailSize
+from clients.imap import FolderStatus, ImapConnection, ImapError, MailSize
 from contracts.clock import utc_now
 from contracts.errors import MailboxNotFound
 from ledgers import accounts, health, intake, routing
@@ -47,6 +47,15 @@ class WatchEnd(StrEnum):
     FENCED = "fenced"
 
 
+class BlobsFailed(Exception):
+    """The blob store takes nothing now; the mails wait on their server meanwhile."""
+
+    def __init__(self, reason: str) -> None:
+        """Keep what the store said."""
+        super().__init__(f"the blob store takes no mail: {reason}")
+        self.reason = reason
+
+
 @dataclass(frozen=True, slots=True)
 class MailboxWatch:
     """What a watch works with; one for all mailboxes of a process."""
@@ -73,7 +82,7 @@ class MailboxWatch:
                 await session.run()
             except Fenced:
                 return WatchEnd.FENCED
-            except ImapError as error:
+            except (ImapError, BlobsFailed) as error:
                 retry = FIRST_RETRY if session.listed else min(retry * 2, LONGEST_RETRY)
                 log.warning(
                     "mailbox.disconnected",
@@ -114,7 +123,7 @@ class _Session:
                     await self._delivery
 
     async def _attach(self) -> None:
-        status = await self._connection.select(self.account.folder, read_only=True)
+        status = await self._select()
         database = self.watch.delivery.database
         self._attached = await intake.attach(
             database,
@@ -125,7 +134,18 @@ class _Session:
             now=utc_now(),
         )
         self._decided = await intake.decided_uids(database, self._attached.watcher)
+        if self._went_back(status) and self._went_back(status := await self._select()):
+            # Asked for once more, since the watch before this one may have been faster.
+            await intake.forget_taken_back(database, self._attached.watcher, status.uidnext)
+            self._decided = await intake.decided_uids(database, self._attached.watcher)
         self._full_listing_at = utc_now()
+
+    async def _select(self) -> FolderStatus:
+        return await self._connection.select(self.account.folder, read_only=True)
+
+    def _went_back(self, status: FolderStatus) -> bool:
+        """Return whether a UID that is decided has yet to be given: a restored backup."""
+        return status.uidnext <= max(self._decided, default=0)
 
     async def _catch_up(self) -> None:
         """Handle all that is listed and not decided; mails that arrive meanwhile included."""
@@ -135,10 +155,11 @@ class _Session:
             await health.connected(
                 self.watch.delivery.database, self.account.tenant, self.account.mailbox_id
             )
-            if not pending:
-                return
             for start in range(0, len(pending), BATCH):
                 await self._take(pending[start : start + BATCH])
+            # What was listed and not returned may be there next time.
+            if not self._decided.intersection(pending):
+                return
 
     async def _pending(self) -> list[int]:
         low = self._attached.start_uid
@@ -147,8 +168,9 @@ class _Session:
             listed = await self._connection.uids(low)
         else:
             # Selecting again shows a UIDVALIDITY that changed under the connection.
-            status = await self._connection.select(self.account.folder, read_only=True)
-            if status.uidvalidity != self._attached.watcher.uidvalidity:
+            status = await self._select()
+            changed = status.uidvalidity != self._attached.watcher.uidvalidity
+            if changed or self._went_back(status):
                 await self._attach()
                 low = self._attached.start_uid
             listed = await self._connection.uids(low)
@@ -158,15 +180,15 @@ class _Session:
 
     async def _take(self, uids: Sequence[int]) -> None:
         database, watcher = self.watch.delivery.database, self._attached.watcher
-        claims = await intake.claim(database, watcher, uids, utc_now())
-        reached(CrashPoint.INTAKE_CLAIMED)
-        self._decided.update(set(uids) - {claim.uid for claim in claims})
-        for group in _groups(claims):
-            try:
-                await self._read(group)
-            except ImapError:
-                await intake.unclaim(database, [claim.row_id for claim in claims])
-                raise
+        left = set(uids)
+        while left:
+            claims = await intake.claim(database, watcher, sorted(left), utc_now())
+            reached(CrashPoint.INTAKE_CLAIMED)
+            if not claims:
+                self._decided |= left
+                return
+            await self._read(claims)
+            left.difference_update(claim.uid for claim in claims)
 
     async def _read(self, claims: Sequence[Claim]) -> None:
         sizes = await self._connection.sizes([claim.uid for claim in claims])
@@ -186,9 +208,7 @@ class _Session:
         raws = await self._connection.fetch([claim.uid for claim in claims])
         reached(CrashPoint.INTAKE_FETCHED)
         claims = [claim for claim in claims if claim.uid in raws]
-        blobs = await asyncio.gather(
-            *(self.watch.blobs.put(self.account.tenant, raws[claim.uid]) for claim in claims)
-        )
+        blobs = await self._store(claims, raws)
         reached(CrashPoint.INTAKE_STORED)
         parsed = await self.watch.parser.read([raws[claim.uid] for claim in claims])
         arrived: list[Arrived] = []
@@ -202,6 +222,20 @@ class _Session:
                 arrived.append(Arrived(claim.row_id, size_bytes, received_at, blob, message))
         await self._quarantine(claims, refused)
         await self._route(claims, arrived)
+
+    async def _store(self, claims: Sequence[Claim], raws: dict[int, bytes]) -> list[str]:
+        tenant = self.account.tenant
+        try:
+            return await asyncio.gather(
+                *(self.watch.blobs.put(tenant, raws[claim.uid]) for claim in claims)
+            )
+        except Exception as error:  # of whichever kind the store's maker has
+            await intake.unclaim(
+                self.watch.delivery.database,
+                self._attached.watcher,
+                [claim.row_id for claim in claims],
+            )
+            raise BlobsFailed(type(error).__name__) from error
 
     async def _quarantine(self, claims: Sequence[Claim], refused: list[Refused]) -> None:
         await intake.quarantine(self.watch.delivery.database, self._attached.watcher, refused)
@@ -224,21 +258,8 @@ class _Session:
         if self._delivery is not None:
             await self._delivery
         self._delivery = asyncio.create_task(
-            self.watch.delivery.deliver(self.account.tenant, row_ids)
+            self.watch.delivery.deliver_now(self.account.tenant, row_ids)
         )
-
-
-def _groups(claims: Sequence[Claim]) -> Iterator[Sequence[Claim]]:
-    """Yield first attempts together, and each mail that was tried before alone.
-
-    A mail that ends the process takes its batch's attempts with it; alone, only its own.
-    """
-    fresh = [claim for claim in claims if claim.attempts == 1]
-    if fresh:
-        yield fresh
-    for claim in claims:
-        if claim.attempts > 1:
-            yield [claim]
 
 
 def _chunks(claims: Sequence[Claim], sizes: dict[int, MailSize]) -> Iterator[list[Claim]]:

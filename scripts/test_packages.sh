@@ -1,14 +1,20 @@
 #!/bin/sh
-# Installs the Debian packages that the tests need: a real IMAP server.
+# Installs the Debian packages that the tests need: a real IMAP server and a real PostgreSQL.
 set -eu
 
 PATH="$PATH:/usr/sbin:/sbin"
-if command -v dovecot >/dev/null 2>&1 && [ -e /usr/lib/dovecot/imap ]; then
-    exit 0
+packages=""
+if ! command -v dovecot >/dev/null 2>&1 || ! [ -e /usr/lib/dovecot/imap ]; then
+    packages="dovecot-imapd"
 fi
+if ! command -v initdb >/dev/null 2>&1 && ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then
+    packages="$packages postgresql"
+fi
+[ -n "$packages" ] || exit 0
 
 missing() {
-    echo "The tests need Dovecot with IMAP: install it (on Debian: apt install dovecot-imapd)." >&2
+    echo "The tests need Dovecot with IMAP and PostgreSQL: install what is missing" \
+        "(on Debian: apt install $packages)." >&2
     exit 1
 }
 command -v apt-get >/dev/null 2>&1 || missing
@@ -20,16 +26,17 @@ else
     missing
 fi
 
-echo "Installing dovecot-imapd for the tests …" >&2
-# An empty $as_root has to vanish.
+echo "Installing for the tests: $packages …" >&2
+# An empty $as_root has to vanish, and $packages to be several words.
 # shellcheck disable=SC2086
 {
     $as_root apt-get -qq update &&
         $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y \
-            --no-install-recommends dovecot-imapd
+            --no-install-recommends $packages
 } </dev/null >&2 || missing
-# The tests start servers of their own; the one that the package starts listens to the world.
+# The tests start servers of their own; those that the packages start serve nobody.
 if [ -d /run/systemd/system ]; then
     # shellcheck disable=SC2086
-    $as_root systemctl disable --now dovecot.service dovecot.socket >/dev/null 2>&1 || true
+    $as_root systemctl disable --now dovecot.service dovecot.socket postgresql.service \
+        >/dev/null 2>&1 || true
 fi

@@ -1,6 +1,8 @@
 """Which workflows and activities each kind of worker serves, and how it runs and stops."""
 
 import asyncio
+import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -57,6 +59,10 @@ def run(names: Sequence[str]) -> None:
     configure_logs(settings.log_level)
     crash_points.arm_from(settings.crash_points)
     asyncio.run(_serve(settings, queues))
+    # The SDK's own threads may still want the interpreter; ending it under them aborts.
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(0)
 
 
 async def _serve(settings: Settings, queues: Sequence[Queue]) -> None:

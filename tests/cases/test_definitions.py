@@ -11,6 +11,7 @@ from cases.definitions import (
     canonical_json,
     check_data,
     content_hash,
+    definition_of,
     definition_schema,
     parse_definition,
     parse_document,
@@ -124,6 +125,12 @@ def action(written: Any) -> Spec:
             [("states.triage.enter[0].notify.team", "leads")],
         ),
         (action({"notify": {"template": "thanks"}}), [("states.triage.enter[0].notify", None)]),
+        (
+            {**action("classify"), "labels": {}},
+            [("states.triage.enter[0].classify", None)],
+        ),
+        (spec({"a": END}, classifier={"threshold": True}), [("classifier.threshold", None)]),
+        (spec({"a": END}, data={"x": {"minLength": True}}), [("data.x.minLength", None)]),
         (action({"set": {"ordr": "x"}}), [("states.triage.enter[0].set.ordr", "order")]),
         (action({"set": {"order": 5}}), [("states.triage.enter[0].set.order", None)]),
         (
@@ -282,7 +289,7 @@ def test_a_guard_may_be_as_deep_and_wide_as_its_caps_and_no_more() -> None:
         ({"id": "\ud800"}, "surrogate"),
         ({"\ud800": 1}, "surrogate"),
         ({"id": "x" * 300_000}, "too large"),
-        ({"id": [0] * 100_000}, "too large"),
+        ({"id": [0] * 200_000}, "too large"),
     ],
 )
 def test_what_is_not_json_is_refused(written: object, said: str) -> None:
@@ -336,6 +343,13 @@ def test_the_canonical_text_says_the_same_definition() -> None:
     text = canonical_json(definition)
     assert parse_definition(json.loads(text)) == definition
     assert canonical_json(parse_definition(parse_document(text))) == text
+
+
+def test_a_definition_whose_canonical_text_could_not_be_read_again_is_refused() -> None:
+    lines = {f"t{n}": {"text": "\n" * 100_000} for n in range(2)}
+    assert "larger than 256 KiB" in messages(spec({"a": END}, templates=lines))[0]
+    many = spec({"a": {"enter": ["classify"] * 50, "on": [{"event": "x", "to": "a"}]}})
+    assert definition_of(canonical_json(parse_definition(many)))
 
 
 def test_the_schema_of_definitions_knows_the_short_forms() -> None:

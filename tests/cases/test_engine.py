@@ -94,6 +94,14 @@ def test_the_trace_tells_what_was_enabled_and_what_every_leaf_said() -> None:
     }
 
 
+def test_the_trace_has_room_for_a_bounded_number_of_leaves() -> None:
+    when = {"any": [{"field": "event.n", "op": "exists"}] * 150}
+    again = [{"event": "go", "when": when, "do": [THANKS]}] * 3
+    case = Case(net_from({"a": {"on": again}}))
+    (entry,) = case.send("e1", "go", n=1).trace
+    assert [(task, len(verdicts)) for task, verdicts in entry.guards] == [("a.on[0]", 150)]
+
+
 def test_an_event_that_nothing_waits_for_is_kept_and_taken_when_something_does() -> None:
     states = {
         "a": {"on": [{"event": "go", "to": "b"}]},
