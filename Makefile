@@ -38,3 +38,7 @@ lock:  ## Write the lock files anew from pyproject.toml (needs uv)
 clean:  ## Remove .venv and all caches; the instance in .everpost stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
 	find . -name __pycache__ -type d -not -path './.everpost/*' -prune -exec rm -rf {} +
+
+.PHONY: docs
+docs: setup-dev  ## Write docs/reference anew from the code
+	@$(PYTHON) scripts/reference.py

@@ -4,7 +4,7 @@ import uuid
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
@@ -21,7 +21,6 @@ from ledgers.sending import Sender, TryLater
 from mail.threading import TokenKeys
 from store.database import Database
 from store.secrets import SecretBox
-from store.tables import Case
 
 log = structlog.get_logger()
 
@@ -61,9 +60,18 @@ class Casework:
         return outcome
 
     async def _send(self, request: SendRequest) -> SendOutcome:
-        row = await outbox.find(self.database, request)
-        facts = await letters.gather(self.database, request)
-        account = await self._account(request)
+        async with self.database.read() as connection:
+            row = await outbox.find(connection, request)
+            facts = await letters.gather(connection, request)
+            account = await self._account(connection, request, facts.mailbox_id)
+        if account is None:
+            # What the case did is so, whether or not it has a mailbox to write from.
+            if request.record is not None:
+                await record.write_alone(self.database, request.record)
+            raise ApplicationError(
+                "the case has no mailbox to write from: attach one to its definition",
+                type="MailboxNotFound",
+            )
         if row is None:
             mail = letters.write(request, facts, account, self.keys)
             row = await outbox.freeze(self.database, request, mail)
@@ -75,21 +83,12 @@ class Casework:
             resend_unknown=facts.definition.unknown_outcome is UnknownOutcome.RESEND,
         )
 
-    async def _account(self, request: SendRequest) -> accounts.Account:
-        async with self.database.read() as connection:
-            mailbox_id = (
-                await connection.execute(
-                    select(Case.mailbox_id).where(
-                        Case.tenant == request.tenant, Case.id == request.case_id
-                    )
-                )
-            ).scalar_one()
+    async def _account(
+        self, connection: AsyncConnection, request: SendRequest, mailbox_id: str | None
+    ) -> accounts.Account | None:
+        if mailbox_id is None:
+            return None
         try:
-            return await accounts.account(
-                self.database, self.secrets, request.tenant, mailbox_id or ""
-            )
-        except MailboxNotFound as error:
-            raise ApplicationError(
-                "the case has no mailbox to write from: attach one to its definition",
-                type="MailboxNotFound",
-            ) from error
+            return await accounts.read(connection, self.secrets, request.tenant, mailbox_id)
+        except MailboxNotFound:
+            return None

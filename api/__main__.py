@@ -12,6 +12,7 @@ from api.services import Services
 from clients.temporal import Temporal
 from contracts.logs import configure_logs
 from everpost.settings import Settings, SettingsError, read_settings
+from ledgers import crash_points
 from ledgers.delivery import Delivery
 from ledgers.door import Door
 from ledgers.pinned import data_converter, documents_of
@@ -73,6 +74,7 @@ def main() -> int:
         print(error, file=sys.stderr)  # noqa: T201 (no log is configured yet)
         return 1
     configure_logs(settings.log_level)
+    crash_points.arm_from(settings.crash_points)
     asyncio.run(serve(settings))
     return 0
 

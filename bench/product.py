@@ -125,8 +125,11 @@ class Bench:
 
 
 @contextmanager
-def running_bench(**settings: str) -> Iterator[Bench]:
-    """Give a product with the benchmark's mailbox attached; ends all at the end."""
+def running_bench(*, demo_mail: bool = False) -> Iterator[Bench]:
+    """Give a product with the benchmark's mailbox attached; ends all at the end.
+
+    With `demo_mail` the mailbox is the one of the product's own demo mail server.
+    """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="everpost-bench-")))
         folder.chmod(0o755)  # Dovecot, started by root, reads mail as nobody
@@ -135,15 +138,19 @@ def running_bench(**settings: str) -> Iterator[Bench]:
         stack.callback(dovecot.stop)
         port, log = free_port(), folder / "sink.jsonl"
         sink = stack.enter_context(sink_process(port, log))
-        product = Instance(folder / "home", extra=settings)
+        product = Instance(folder / "home", demo_mail=demo_mail)
         product.start()
         stack.callback(product.stop)
         product.register(SPEC)
         dovecot.deliver_many(USER, [])
         bench = Bench(product, dovecot, port, log, [sink.pid, _dovecot_pid(dovecot)])
-        bench.mailbox = product.attach(
-            ADDRESS, DEFINITION, imap=dovecot.port, smtp=port, user=USER
-        )
+        if demo_mail:
+            bench.mailbox = product.call("GET", "/api/v1/mailboxes")["items"][0]["id"]
+            wait_until(bench.connected, 20)
+        else:
+            bench.mailbox = product.attach(
+                ADDRESS, DEFINITION, imap=dovecot.port, smtp=port, user=USER
+            )
         yield bench
 
 
@@ -167,7 +174,7 @@ class Burst:
         return self.mails / self.seconds
 
 
-def burst(bench: Bench, count: int, patience: float = 180.0) -> Burst:
+def burst(bench: Bench, count: int, patience: float = 90.0) -> Burst:
     """Put mails into the paused mailbox, resume it, and time it to the last reply."""
     bench.mailbox_call("pause")
     wait_until(lambda: not bench.connected(), 20)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from temporalio.api.enums.v1 import EventType
 
 from bench import bare_workflow
-from bench.peers import NODE_RED, N8N
+from bench.peers import N8N, NODE_RED
 from bench.processes import CpuMeter, names_of, without_bytecode_switch
 from bench.product import Bench, Burst, burst, running_bench
 from bench.report import Section, Table
@@ -91,9 +91,7 @@ def run(repeats: int = REPEATS) -> Throughput:
 async def _history(bench: Bench, address: str) -> History:
     """Return the mean over the newest cases."""
     client = await bare_workflow.connect(address)
-    rows = bench.product.rows(
-        "SELECT id FROM cases ORDER BY opened_at DESC LIMIT ?", HISTORIES
-    )
+    rows = bench.product.rows("SELECT id FROM cases ORDER BY opened_at DESC LIMIT ?", HISTORIES)
     kinds: list[EventType.ValueType] = []
     for (case_id,) in rows:
         handle = client.get_workflow_handle(case_workflow_id(TENANT, case_id))

@@ -17,7 +17,7 @@ def described(case: Entry) -> str:
     """Return a case as `cases show` prints it."""
     parts = [
         facts(_head(case)),
-        titled("What happens next", map(_next, _items(case, "next"))),
+        titled("What happens next", _next(_items(case, "next"))),
         titled("Deadlines", map(_deadline, _items(case, "deadlines"))),
         titled("Events that nothing waits for yet", map(_waiting, _items(case, "waiting"))),
         titled("Messages", _mails(_items(case, "messages"))),
@@ -61,16 +61,22 @@ def _definition(case: Entry) -> str | None:
     return f"{case['definition']}, version {version}" if version else str(case["definition"])
 
 
-def _next(entry: Entry) -> str:
-    waits = [
-        f"on {wait.get('event')}{_condition(wait)} {wait.get('does')}"
-        for wait in _items(entry, "waits_for")
-    ]
-    deadlines = [
-        f"at {phrase(deadline.get('due'))} {deadline.get('does')}"
-        for deadline in _items(entry, "deadlines")
-    ]
-    return one_line(f"in {entry.get('state')}: {'; '.join(waits + deadlines)}", LINE_LENGTH)
+def _next(entries: list[Entry]) -> Iterator[str]:
+    """Give a line for each thing that may happen: a state may wait for many."""
+    for entry in entries:
+        happenings = [
+            *([f"doing {phrase(entry['doing'])}"] if entry.get("doing") else []),
+            *(
+                f"on {wait.get('event')}{_condition(wait)} {wait.get('does')}"
+                for wait in _items(entry, "waits_for")
+            ),
+            *(
+                f"at {phrase(deadline.get('due'))} {deadline.get('does')}"
+                for deadline in _items(entry, "deadlines")
+            ),
+        ]
+        for happening in happenings:
+            yield one_line(f"in {entry.get('state')}: {happening}", LINE_LENGTH)
 
 
 def _condition(wait: Entry) -> str:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import SecretStr
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from clients.imap import ImapAccount
 from clients.smtp import SmtpAccount
@@ -38,11 +39,18 @@ class Account:
 async def account(database: Database, secrets: SecretBox, tenant: str, mailbox_id: str) -> Account:
     """Return a mailbox's account; raises MailboxNotFound when it was deleted."""
     async with database.read() as connection:
-        row = (
-            await connection.execute(
-                select(Mailbox).where(Mailbox.tenant == tenant, Mailbox.id == mailbox_id)
-            )
-        ).one_or_none()
+        return await read(connection, secrets, tenant, mailbox_id)
+
+
+async def read(
+    connection: AsyncConnection, secrets: SecretBox, tenant: str, mailbox_id: str
+) -> Account:
+    """Return a mailbox's account within a transaction; raises MailboxNotFound."""
+    row = (
+        await connection.execute(
+            select(Mailbox).where(Mailbox.tenant == tenant, Mailbox.id == mailbox_id)
+        )
+    ).one_or_none()
     if row is None:
         raise MailboxNotFound(mailbox_id)
     return Account(

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
+from typing import Any
 
 import structlog
 from sqlalchemy import Row, select, update
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from clients.temporal import Started, Temporal
 from contracts.case import CaseInput, PinnedDefinition
@@ -29,6 +30,10 @@ log = structlog.get_logger()
 CONCURRENT_CASES = 32
 FIRST_REDELIVERY = timedelta(seconds=20)
 LONGEST_REDELIVERY = timedelta(minutes=10)
+# A signal of so many events of the largest size stays below the server's 2 MB.
+EVENTS_A_SIGNAL = 20
+# Nobody's rows are at fault; all are tried again as soon as the server is back.
+SERVER_AWAY = frozenset({RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED})
 UNDELIVERED = (IntakeState.ROUTED, IntakeState.DELIVERED)
 
 
@@ -47,6 +52,7 @@ class Delivery:
         rows = await self._rows(tenant, row_ids)
         limit = asyncio.Semaphore(CONCURRENT_CASES)
         delivered: list[int] = []
+        failed: list[int] = []
 
         async def one_case(case_id: str, case_rows: list[Row[tuple[object, ...]]]) -> None:
             async with limit:
@@ -54,19 +60,27 @@ class Delivery:
                     if await self._deliver_to_case(tenant, case_id, case_rows):
                         delivered.extend(row.id for row in case_rows)
                 except RPCError as error:
-                    # The rows stay due: the delivery watch tries again.
-                    log.warning(
-                        "delivery.failed",
-                        tenant=tenant,
-                        case_id=case_id,
-                        status=error.status.name,
-                    )
+                    if error.status not in SERVER_AWAY:
+                        failed.extend(row.id for row in case_rows)
+                    _failed(tenant, case_id, error.status.name)
+                except Exception as error:  # one case's trouble must not stop the others'
+                    failed.extend(row.id for row in case_rows)
+                    _failed(tenant, case_id, type(error).__name__)
 
         async with asyncio.TaskGroup() as group:
             for case_id, of_case in groupby(rows, key=lambda row: row.case_id):
                 group.create_task(one_case(str(case_id), list(of_case)))
         reached(CrashPoint.DELIVERY_SIGNALLED)
-        await self._mark(delivered)
+        await self._mark(delivered, state=IntakeState.DELIVERED, delivered_at=utc_now())
+        # Later each time, so that what can't be delivered does not stand in the others' way.
+        await self._mark(failed)
+
+    async def deliver_now(self, tenant: str, row_ids: Sequence[int]) -> None:
+        """Deliver rows that were just committed; never raises: the delivery watch tries again."""
+        try:
+            await self.deliver(tenant, row_ids)
+        except Exception as error:  # whatever it is, the rows are safe
+            _failed(tenant, None, type(error).__name__)
 
     async def due(self, tenant: str, now: datetime, limit: int = 200) -> list[int]:
         """Return rows that should have been applied by now, oldest first."""
@@ -116,12 +130,20 @@ class Delivery:
         if opens and await self._start(tenant, case_id) is Started.ENDED:
             await self._ended(tenant, case_id, [row.id for row in rows])
             return False
-        if not events or await self.temporal.signal_case(tenant, case_id, events):
+        if await self._signal(tenant, case_id, events):
             return True
         if await self._start(tenant, case_id) is Started.ENDED:
             await self._ended(tenant, case_id, [row.id for row in rows])
             return False
-        return await self.temporal.signal_case(tenant, case_id, events)
+        return await self._signal(tenant, case_id, events)
+
+    async def _signal(self, tenant: str, case_id: str, events: Sequence[CaseEvent]) -> bool:
+        """Return whether a running case has all events; what it had before, it drops."""
+        for start in range(0, len(events), EVENTS_A_SIGNAL):
+            some = list(events[start : start + EVENTS_A_SIGNAL])
+            if not await self.temporal.signal_case(tenant, case_id, some):
+                return False
+        return True
 
     async def _start(self, tenant: str, case_id: str) -> Started:
         start, definition = await self._case_start(tenant, case_id)
@@ -194,32 +216,33 @@ class Delivery:
         async with self.database.write() as connection:
             await follow_ups.hand_back(connection, tenant, case_id, row_ids, utc_now())
 
-    async def _mark(self, row_ids: Sequence[int]) -> None:
+    # The columns differ by caller, so their types do.
+    async def _mark(self, row_ids: Sequence[int], **values: Any) -> None:
+        """Count a delivery of rows that are not applied yet, and say when the next is due."""
         if not row_ids:
             return
         now = utc_now()
         async with self.database.write() as connection:
             rows = (
                 await connection.execute(
-                    select(Intake.id, Intake.deliveries).where(
-                        Intake.id.in_(row_ids), Intake.state.in_(UNDELIVERED)
-                    )
+                    select(Intake.id, Intake.deliveries)
+                    .where(Intake.id.in_(row_ids), Intake.state.in_(UNDELIVERED))
+                    .order_by(Intake.deliveries, Intake.id)
+                    # Or the case could apply one meanwhile, and it would look unapplied again.
+                    .with_for_update()
                 )
             ).all()
-            for deliveries, group in groupby(
-                sorted(rows, key=lambda row: row.deliveries), key=lambda row: row.deliveries
-            ):
+            for deliveries, group in groupby(rows, key=lambda row: row.deliveries):
                 wait = min(FIRST_REDELIVERY * 2 ** min(deliveries, 10), LONGEST_REDELIVERY)
                 await connection.execute(
                     update(Intake)
                     .where(Intake.id.in_([row.id for row in group]))
-                    .values(
-                        state=IntakeState.DELIVERED,
-                        delivered_at=now,
-                        deliveries=deliveries + 1,
-                        due_at=now + wait,
-                    )
+                    .values(deliveries=deliveries + 1, due_at=now + wait, **values)
                 )
+
+
+def _failed(tenant: str, case_id: str | None, error: str) -> None:
+    log.warning("delivery.failed", tenant=tenant, case_id=case_id, error=error)
 
 
 def _event(row: Row[tuple[object, ...]]) -> CaseEvent:

@@ -9,7 +9,6 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 
-import structlog
 from sqlalchemy import Row, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from structlog.contextvars import get_contextvars
@@ -38,12 +37,11 @@ from contracts.model import Json
 from ledgers.crash_points import CrashPoint, reached
 from ledgers.delivery import Delivery
 from ledgers.inserts import insert_new
+from ledgers.locks import one_at_a_time
 from ledgers.routing_store import DELIVERY_GRACE
 from store import definitions
 from store.definitions import StoredDefinition
 from store.tables import Case, CaseStatus, Intake, IntakeState, Mailbox, Participant
-
-log = structlog.get_logger()
 
 OPENED_EVENT = "opened"
 # Types that the product itself sends; a program that could send them would forge its facts.
@@ -105,6 +103,7 @@ class Door:
         request = NewCase(definition, data, to, mailbox_id, subject)
         case_id = case_id_of_key(tenant, key) if key else new_case_id()
         async with self.delivery.database.write() as connection:
+            await one_at_a_time(connection, "case", tenant, case_id)
             known = await _request_digest(connection, tenant, case_id)
             if known is not None:
                 if known != request.digest():
@@ -121,6 +120,9 @@ class Door:
         """Take an event for a case; the same id again is the same event."""
         if type_ in OWN_EVENTS or type_.startswith(OWN_PREFIX):
             raise EventTypeReserved(type_)
+        if external_id.startswith(OWN_PREFIX):
+            # It could stand where our own event is to come, and then no cancel would get in.
+            raise EventReused(case_id, external_id)
         return await self._take(tenant, case_id, external_id, type_, data)
 
     async def cancel(self, tenant: str, case_id: str, by: str) -> Accepted:
@@ -135,6 +137,7 @@ class Door:
         self, tenant: str, case_id: str, external_id: str, type_: str, data: dict[str, Json]
     ) -> Accepted:
         async with self.delivery.database.write() as connection:
+            await one_at_a_time(connection, "event", tenant, case_id, external_id)
             known = await _known_event(connection, tenant, case_id, external_id)
             if known is not None:
                 if (known.event_type, known.event) != (type_, data) and type_ != CANCEL_EVENT:
@@ -147,15 +150,9 @@ class Door:
         return Accepted(row_id, duplicate=False)
 
     def _deliver_soon(self, tenant: str, row_id: int) -> None:
-        task = asyncio.create_task(self._deliver(tenant, row_id))
+        task = asyncio.create_task(self.delivery.deliver_now(tenant, [row_id]))
         self._deliveries.add(task)
         task.add_done_callback(self._deliveries.discard)
-
-    async def _deliver(self, tenant: str, row_id: int) -> None:
-        try:
-            await self.delivery.deliver(tenant, [row_id])
-        except Exception as error:  # the row is committed: the delivery watch tries again
-            log.warning("delivery.failed", tenant=tenant, row=row_id, error=type(error).__name__)
 
 
 async def _request_digest(connection: AsyncConnection, tenant: str, case_id: str) -> str | None:

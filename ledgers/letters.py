@@ -29,8 +29,11 @@ from mail.compose import (
 from mail.message import Address
 from mail.templates import Rendered, TemplateFailed, TemplateSource, render
 from mail.threading import TokenKeys, mint_message_id, mint_token, plus_address
-from store.database import Database
 from store.tables import Case, DefinitionVersion, Message
+
+KEPT_DEFINITIONS = 256
+# Content by its hash: what is here can't become wrong.
+_definitions: dict[tuple[str, str], Definition] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,8 @@ class Incoming:
     message_id: str | None
     references: tuple[str, ...]
     robot: str | None
+    # Whether it is the mail of the event that is answered, not just the case's newest.
+    is_event: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +57,17 @@ class Facts:
     """What a mail of a case is written from."""
 
     definition: Definition
+    mailbox_id: str | None
     customer: str | None
     subject: str
     incoming: Incoming | None
 
 
 async def definition_by_hash(connection: AsyncConnection, tenant: str, hash_: str) -> Definition:
-    """Return a pinned version's definition; it is immutable, so it is parsed once."""
+    """Return a pinned version's definition; it never changes, so it is read once."""
+    known = _definitions.get((tenant, hash_))
+    if known is not None:
+        return known
     document = (
         await connection.execute(
             select(DefinitionVersion.document)
@@ -66,22 +75,23 @@ async def definition_by_hash(connection: AsyncConnection, tenant: str, hash_: st
             .limit(1)
         )
     ).scalar_one()
-    return definition_of(document)
+    while len(_definitions) >= KEPT_DEFINITIONS:
+        del _definitions[next(iter(_definitions))]
+    return _definitions.setdefault((tenant, hash_), definition_of(document))
 
 
-async def gather(database: Database, request: SendRequest) -> Facts:
+async def gather(connection: AsyncConnection, request: SendRequest) -> Facts:
     """Return what the store knows that the mail is written from."""
-    async with database.read() as connection:
-        definition = await definition_by_hash(connection, request.tenant, request.definition_hash)
-        case = (
-            await connection.execute(
-                select(Case.customer, Case.subject).where(
-                    Case.tenant == request.tenant, Case.id == request.case_id
-                )
+    definition = await definition_by_hash(connection, request.tenant, request.definition_hash)
+    case = (
+        await connection.execute(
+            select(Case.customer, Case.subject, Case.mailbox_id).where(
+                Case.tenant == request.tenant, Case.id == request.case_id
             )
-        ).one()
-        incoming = await _incoming(connection, request)
-    return Facts(definition, case.customer, case.subject, incoming)
+        )
+    ).one()
+    incoming = await _incoming(connection, request)
+    return Facts(definition, case.mailbox_id, case.customer, case.subject, incoming)
 
 
 async def _incoming(connection: AsyncConnection, request: SendRequest) -> Incoming | None:
@@ -105,6 +115,7 @@ async def _incoming(connection: AsyncConnection, request: SendRequest) -> Incomi
     if request.event_id is not None:
         exact = query.where(Message.intake_id == request.event_id).limit(1)
         row = (await connection.execute(exact)).one_or_none()
+    is_event = row is not None
     if row is None:
         row = (await connection.execute(newest_first)).one_or_none()
     if row is None:
@@ -118,6 +129,7 @@ async def _incoming(connection: AsyncConnection, request: SendRequest) -> Incomi
         message_id=row.message_id,
         references=tuple(row.references),
         robot=row.robot,
+        is_event=is_event,
     )
 
 
@@ -151,11 +163,11 @@ def write(request: SendRequest, facts: Facts, account: Account, keys: TokenKeys)
     except (TemplateFailed, BadDraft) as error:
         return _failed(request, account, message_id, recipients, str(error))
     # The null envelope sender is for acknowledgements (RFC 3834, 3.3): their bounces end.
-    answers_event = incoming is not None and request.event_id is not None
+    acknowledges = incoming is not None and incoming.is_event
     return Frozen(
         raw=raw,
         message_id=message_id,
-        envelope_from="" if answers_event else tokened or account.address,
+        envelope_from="" if acknowledges else tokened or account.address,
         recipients=recipients,
         sender=account.address,
         subject=subject,

@@ -18,6 +18,7 @@ from contracts.clock import utc_now
 from contracts.outbox import Outcome, SendOutcome, SendRequest
 from ledgers import record
 from ledgers.inserts import insert_new
+from ledgers.locks import one_at_a_time
 from store.database import Database
 from store.tables import Message, Outbox, OutboxState, Participant
 
@@ -84,6 +85,7 @@ class Row:
     attempts: int
     created_at: datetime
     digest: str
+    evidence: Mapping[str, Any]
 
     def outcome(self) -> SendOutcome | None:
         """Return how it ended, or None while it has not."""
@@ -95,14 +97,9 @@ class Row:
 
 def request_digest(request: SendRequest) -> str:
     """Return the digest of what is asked for, without what only travels along."""
-    text = request.model_dump_json(exclude={"record", "correlation_id"})
+    # Without defaults, so that a field which a later release adds changes no old digest.
+    text = request.model_dump_json(exclude={"record", "correlation_id"}, exclude_defaults=True)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-async def find(database: Database, request: SendRequest) -> Row | None:
-    """Return the row of a request that came before; raises `RequestChanged` when it differs."""
-    async with database.read() as connection:
-        return await _find(connection, request)
 
 
 async def freeze(database: Database, request: SendRequest, mail: Frozen) -> Row:
@@ -113,15 +110,11 @@ async def freeze(database: Database, request: SendRequest, mail: Frozen) -> Row:
     async with database.write() as connection:
         if request.record is not None:
             await record.write(connection, request.record)
-        known = await _find(connection, request)
+        known = await find(connection, request)
         if known is not None:
             return known
         state, reason = await _first_state(connection, request, mail)
-        await _insert(connection, request, mail, state, reason)
-        row = await _find(connection, request)
-    if row is None:
-        raise AssertionError("a row that was just inserted is there")
-    return row
+        return await _insert(connection, request, mail, state, reason)
 
 
 async def _first_state(
@@ -138,13 +131,15 @@ async def _first_state(
 
 async def _over_cap(connection: AsyncConnection, tenant: str, mail: Frozen) -> bool:
     # Some robots carry no header: only counting over all cases ends such a loop (RFC 3834, 2).
+    correspondent = mail.recipients[0].lower()
+    await one_at_a_time(connection, "cap", tenant, correspondent)
     count = (
         await connection.execute(
             select(func.count())
             .select_from(Outbox)
             .where(
                 Outbox.tenant == tenant,
-                Outbox.correspondent == mail.recipients[0].lower(),
+                Outbox.correspondent == correspondent,
                 Outbox.created_at > utc_now() - CAP_PERIOD,
                 Outbox.kind == "reply",
                 Outbox.state != OutboxState.SUPPRESSED,
@@ -160,7 +155,7 @@ async def _insert(
     mail: Frozen,
     state: OutboxState,
     reason: str | None,
-) -> None:
+) -> Row:
     now = utc_now()
     inserted = await connection.execute(
         insert(Outbox)
@@ -187,8 +182,26 @@ async def _insert(
         )
         .returning(Outbox.id)
     )
+    outbox_id = int(inserted.scalar_one())
     if state is OutboxState.INTENDED:
-        await _index(connection, request, mail, int(inserted.scalar_one()), now)
+        await _index(connection, request, mail, outbox_id, now)
+    return Row(
+        id=outbox_id,
+        tenant=request.tenant,
+        case_id=request.case_id,
+        state=state,
+        reason=reason,
+        mailbox_id=mail.mailbox_id,
+        message_id=mail.message_id,
+        recipients=mail.recipients,
+        envelope_from=mail.envelope_from,
+        raw=mail.raw,
+        lease_until=None,
+        attempts=0,
+        created_at=now,
+        digest=request_digest(request),
+        evidence={},
+    )
 
 
 async def _index(
@@ -235,7 +248,7 @@ async def begin_attempt(database: Database, row: Row, owner: str) -> bool:
         state=OutboxState.ATTEMPTING,
         owner=owner,
         lease_until=now + LEASE,
-        attempts=row.attempts + 1,
+        attempts=Outbox.attempts + 1,
     )
 
 
@@ -328,7 +341,8 @@ async def _set(database: Database, row_id: int, conditions: tuple[Any, ...], **v
         return bool(result.rowcount == 1)
 
 
-async def _find(connection: AsyncConnection, request: SendRequest) -> Row | None:
+async def find(connection: AsyncConnection, request: SendRequest) -> Row | None:
+    """Return the row of a request that came before; raises `RequestChanged` when it differs."""
     found = (
         await connection.execute(
             select(Outbox).where(
@@ -364,4 +378,5 @@ def _row(found: Any) -> Row:
         attempts=found.attempts,
         created_at=found.created_at,
         digest=found.digest,
+        evidence=found.evidence,
     )

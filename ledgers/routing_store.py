@@ -20,6 +20,7 @@ from store.tables import Case, CaseStatus, DefinitionVersion, Intake, IntakeStat
 # A routed row is delivered at once by whoever routed it; the delivery watch takes over later.
 DELIVERY_GRACE = timedelta(seconds=15)
 TEXT_LIMIT = 50_000
+ADDRESS_LIMIT = 320
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +243,15 @@ def _identity(mail: Mail) -> tuple[str | None, str]:
 
 def _correspondents(mail: Mail) -> list[str]:
     """Return who takes part by this mail: whoever wrote it, not whomever it names."""
-    return [mail.sender.key] if mail.sender else []
+    key = _sender_key(mail)
+    return [key] if key else []
+
+
+def _sender_key(mail: Mail) -> str | None:
+    """Return the sender's address; what is too long for one (RFC 5321, 4.5.3.1) is none."""
+    if mail.sender is None or len(mail.sender.key) > ADDRESS_LIMIT:
+        return None
+    return mail.sender.key
 
 
 def _case_row(fate: Fate, watcher: Watcher, now: datetime) -> dict[str, object]:
@@ -256,7 +265,7 @@ def _case_row(fate: Fate, watcher: Watcher, now: datetime) -> dict[str, object]:
         "definition_version": case.definition.version,
         "definition_hash": case.definition.hash,
         "mailbox_id": watcher.mailbox_id,
-        "customer": mail.sender.key if mail.sender else None,
+        "customer": _sender_key(mail),
         "subject": mail.subject,
         "initial_data": {},
         "follows": case.follows,
@@ -278,8 +287,8 @@ def _message_row(fate: Fate, watcher: Watcher) -> dict[str, object]:
         "intake_id": fate.mail.row_id,
         "at": fate.mail.received_at,
         "message_id": mail.message_id,
-        "sender": mail.sender.address if mail.sender else None,
-        "sender_name": mail.sender.name if mail.sender else None,
+        "sender": mail.sender.address if mail.sender and _sender_key(mail) else None,
+        "sender_name": mail.sender.name[:ADDRESS_LIMIT] if mail.sender else None,
         "recipients": [address.address for address in (*mail.to, *mail.cc)],
         "subject": mail.subject,
         "text": (mail.new_text or mail.text)[:TEXT_LIMIT],

@@ -12,8 +12,9 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
-from clients.imap import ImapConnection, ImapError
+from clients.imap import ImapConnection, ImapError, ImapFolderMissing
 from clients.smtp import SmtpPool, SmtpTransaction
 from clients.smtp_errors import (
     SmtpAnswer,
@@ -23,7 +24,7 @@ from clients.smtp_errors import (
     SmtpUnsent,
 )
 from contracts.clock import utc_now
-from contracts.outbox import SendOutcome
+from contracts.outbox import Outcome, SendOutcome
 from ledgers import outbox
 from ledgers.accounts import Account
 from ledgers.crash_points import CrashPoint, reached
@@ -34,6 +35,8 @@ log = structlog.get_logger()
 
 RENEW_EVERY = outbox.LEASE / 3
 SENT_LOOKUP = timedelta(seconds=30)
+# In a row's evidence once policy has sent it again: that happens once.
+RESENT_AFTER = "resent_after"
 
 
 class TryLater(Exception):
@@ -55,6 +58,9 @@ class Sender:
             row = await self._take_over(row)
         if row.state is OutboxState.UNKNOWN:
             row = await self._settle_unknown(row, account, resend=resend_unknown)
+        if row.state is OutboxState.SENT:
+            # Whoever sent it may have ended before the copy was filed.
+            return await self._filed(row, account, look_first=True)
         if (outcome := row.outcome()) is not None:
             return outcome
         if utc_now() - row.created_at > outbox.GIVE_UP_AFTER:
@@ -72,11 +78,19 @@ class Sender:
         self, row: outbox.Row, account: Account, *, resend: bool
     ) -> outbox.Row:
         """Look for evidence in Sent; without any, resend only where the policy says so."""
-        if await _is_in_sent(account, row.message_id):
-            evidence = {"sent_folder": account.sent_folder}
+        resend = resend and RESENT_AFTER not in row.evidence
+        try:
+            found = await _is_in_sent(account, row.message_id)
+        except ImapError as error:
+            if resend:
+                # Without a look at the evidence it could be sent twice for nothing.
+                raise TryLater("the Sent folder cannot be looked at") from error
+            return row
+        if found:
+            evidence = {**row.evidence, "sent_folder": account.sent_folder}
             after, reason = OutboxState.FILED, "found in the Sent folder"
-        elif resend and row.attempts < 2:
-            evidence = {"resent_after": row.reason}
+        elif resend:
+            evidence = {**row.evidence, RESENT_AFTER: row.reason}
             after, reason = OutboxState.INTENDED, "sent again by policy"
         else:
             return row
@@ -92,7 +106,7 @@ class Sender:
             OutboxState.INTENDED,
             OutboxState.HELD,
             reason=f"not accepted within {outbox.GIVE_UP_AFTER.days} days",
-            evidence={},
+            evidence=row.evidence,
         )
         return await self._ended(row.id)
 
@@ -107,7 +121,7 @@ class Sender:
                 if not await outbox.begin_attempt(self.database, row, owner):
                     raise TryLater("another process is sending this mail")
                 reached(CrashPoint.OUTBOX_ATTEMPTING)
-                await self._data(row, owner, transaction)
+                sent = await self._data(row, owner, transaction)
         except SmtpUnsent as error:
             await self._back_to_intended(row, owner, error)
             raise TryLater(error.reason) from error
@@ -117,6 +131,9 @@ class Sender:
             raise TryLater("the mail server refuses the login") from error
         except SmtpRefused as error:
             await self._refused(row, owner, error)
+            sent = None
+        if sent is not None and account.sent_folder is None:
+            return sent
         outcome = await self._ended(row.id)
         if outcome.state == OutboxState.UNKNOWN:
             settled = await self._settle_unknown(
@@ -125,10 +142,14 @@ class Sender:
             if settled.state is OutboxState.INTENDED:
                 raise TryLater("sent again by policy")
             return settled.outcome() or outcome
-        await self._file(row, account, outcome)
-        return await self._ended(row.id)
+        if outcome.state == OutboxState.SENT:
+            return await self._filed(row, account, look_first=False)
+        return outcome
 
-    async def _data(self, row: outbox.Row, owner: str, transaction: SmtpTransaction) -> None:
+    async def _data(
+        self, row: outbox.Row, owner: str, transaction: SmtpTransaction
+    ) -> SendOutcome | None:
+        """Send the mail, and return how it ended where the server's answer said so."""
         async with _renewing(self.database, row.id, owner):
             try:
                 answer = await transaction.data(row.raw)
@@ -139,26 +160,41 @@ class Sender:
                     owner,
                     OutboxState.UNKNOWN,
                     reason=error.reason,
-                    evidence=_evidence(error.answer, transaction.refused),
+                    evidence=_evidence(row, error.answer, transaction.refused),
                 )
-                return
+                return None
         reached(CrashPoint.OUTBOX_ANSWERED)
-        partly = bool(transaction.refused)
-        await outbox.end_attempt(
-            self.database,
-            row.id,
-            owner,
-            OutboxState.PARTLY_SENT if partly else OutboxState.SENT,
-            reason=f"{len(transaction.refused)} recipients refused" if partly else None,
-            evidence=_evidence(answer, transaction.refused),
-        )
+        outcome = await self._accepted(row, owner, answer, transaction.refused)
         reached(CrashPoint.OUTBOX_SENT)
+        return outcome
+
+    async def _accepted(
+        self,
+        row: outbox.Row,
+        owner: str,
+        answer: SmtpAnswer,
+        refused: Mapping[str, SmtpAnswer],
+    ) -> SendOutcome:
+        after = OutboxState.PARTLY_SENT if refused else OutboxState.SENT
+        reason = f"{len(refused)} recipients refused" if refused else None
+        evidence = _evidence(row, answer, refused)
+        if await outbox.end_attempt(
+            self.database, row.id, owner, after, reason=reason, evidence=evidence
+        ):
+            return SendOutcome(outcome=Outcome.DONE, outbox_id=row.id, state=after, reason=reason)
+        # Renewing failed for so long that somebody took it over; now it is known after all,
+        # and if it was to be sent again, it need not be.
+        for before in (OutboxState.UNKNOWN, OutboxState.INTENDED):
+            await outbox.settle(
+                self.database, row.id, before, after, reason=reason, evidence=evidence
+            )
+        return await self._ended(row.id)
 
     async def _back_to_intended(
         self, row: outbox.Row, owner: str, error: SmtpUnsent | SmtpAuthFailed
     ) -> None:
         """Show why it waits; after an answer to DATA the attempt is over, and certainly unsent."""
-        evidence = _evidence(error.answer, error.refused)
+        evidence = _evidence(row, error.answer, error.refused)
         if not await outbox.end_attempt(
             self.database,
             row.id,
@@ -177,7 +213,7 @@ class Sender:
             )
 
     async def _refused(self, row: outbox.Row, owner: str, error: SmtpRefused) -> None:
-        evidence = _evidence(error.answer, error.refused)
+        evidence = _evidence(row, error.answer, error.refused)
         if not await outbox.end_attempt(
             self.database, row.id, owner, OutboxState.REFUSED, reason=str(error), evidence=evidence
         ):
@@ -190,26 +226,22 @@ class Sender:
                 evidence=evidence,
             )
 
-    async def _file(self, row: outbox.Row, account: Account, outcome: SendOutcome) -> None:
+    async def _filed(self, row: outbox.Row, account: Account, *, look_first: bool) -> SendOutcome:
         """Put a copy into the Sent folder, after `sent` is committed; a failure is only shown."""
-        if account.sent_folder is None or outcome.state != OutboxState.SENT:
-            return
-        try:
-            connection = await ImapConnection.open(account.imap)
+        if account.sent_folder is not None:
             try:
-                await connection.append(account.sent_folder, row.raw, ("\\Seen",))
-            finally:
-                await connection.close()
-        except ImapError as error:
-            log.warning(
-                "reply.not_filed",
-                tenant=row.tenant,
-                case_id=row.case_id,
-                message_id=row.message_id,
-                error=type(error).__name__,
-            )
-            return
-        await outbox.file(self.database, row.id)
+                if not (look_first and await _is_in_sent(account, row.message_id)):
+                    await _append(account, account.sent_folder, row.raw)
+                await outbox.file(self.database, row.id)
+            except (ImapError, ValueError) as error:
+                log.warning(
+                    "reply.not_filed",
+                    tenant=row.tenant,
+                    case_id=row.case_id,
+                    message_id=row.message_id,
+                    error=type(error).__name__,
+                )
+        return await self._ended(row.id)
 
     async def _ended(self, row_id: int) -> SendOutcome:
         row = await outbox.read(self.database, row_id)
@@ -224,7 +256,11 @@ async def _renewing(database: Database, row_id: int, owner: str) -> AsyncIterato
     async def renew() -> None:
         while True:
             await asyncio.sleep(RENEW_EVERY.total_seconds())
-            await outbox.renew(database, row_id, owner)
+            try:
+                await outbox.renew(database, row_id, owner)
+            except SQLAlchemyError as error:
+                # The next renewal may still come before the lease is over.
+                log.warning("outbox.not_renewed", row=row_id, error=type(error).__name__)
 
     task = asyncio.create_task(renew())
     try:
@@ -233,22 +269,32 @@ async def _renewing(database: Database, row_id: int, owner: str) -> AsyncIterato
         task.cancel()
 
 
+async def _append(account: Account, folder: str, raw: bytes) -> None:
+    connection = await ImapConnection.open(account.imap)
+    try:
+        await connection.append(folder, raw, ("\\Seen",))
+    finally:
+        await connection.close()
+
+
 async def _is_in_sent(account: Account, message_id: str) -> bool:
+    """Return whether a copy is in Sent; raises ImapError when that cannot be seen now."""
     if account.sent_folder is None:
         return False
+    connection = await ImapConnection.open(account.imap, timeout=SENT_LOOKUP)
     try:
-        connection = await ImapConnection.open(account.imap, timeout=SENT_LOOKUP)
-        try:
-            return bool(await connection.find_message_id(account.sent_folder, message_id))
-        finally:
-            await connection.close()
-    except ImapError:
+        return bool(await connection.find_message_id(account.sent_folder, message_id))
+    except ImapFolderMissing:
         return False
+    finally:
+        await connection.close()
 
 
-def _evidence(answer: SmtpAnswer | None, refused: Mapping[str, SmtpAnswer]) -> dict[str, Any]:
-    """Return what the server said, as the row keeps it."""
-    evidence: dict[str, Any] = {}
+def _evidence(
+    row: outbox.Row, answer: SmtpAnswer | None, refused: Mapping[str, SmtpAnswer]
+) -> dict[str, Any]:
+    """Return what the server said, as the row keeps it, and whether it was sent again."""
+    evidence = {key: row.evidence[key] for key in row.evidence if key == RESENT_AFTER}
     if answer is not None:
         evidence["answer"] = str(answer)
     if refused:

@@ -25,18 +25,27 @@ from ledgers.parsing import Parser, Unreadable
 from mail.message import DEFAULT_LIMITS
 from mail.threading import TokenKeys
 from store.blobs import Blobs
+from store.secrets import SecretUnreadable
 
 log = structlog.get_logger()
 
 BATCH = 25
 BATCH_BYTES = 16_000_000
-# Renewing IDLE this often is the poll that backs it up, and notices a half-open connection.
-RECHECK = timedelta(seconds=25)
-FULL_LISTING = timedelta(minutes=5)
 # How far below the newest UID a quick listing looks: servers may show mails out of order.
 RECENT_UIDS = 1_000
-FIRST_RETRY = timedelta(seconds=1)
-LONGEST_RETRY = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often a watch looks, and how long it waits."""
+
+    # Renewing IDLE this often is the poll that backs it up. With `alive_within` it bounds how
+    # long a half-open connection goes unnoticed: less than 60 s.
+    recheck: timedelta = timedelta(seconds=25)
+    alive_within: timedelta = timedelta(seconds=15)
+    full_listing: timedelta = timedelta(minutes=5)
+    first_retry: timedelta = timedelta(seconds=1)
+    longest_retry: timedelta = timedelta(seconds=60)
 
 
 class WatchEnd(StrEnum):
@@ -64,26 +73,28 @@ class MailboxWatch:
     blobs: Blobs
     parser: Parser
     keys: TokenKeys
+    pace: Pace = field(default_factory=Pace)
 
     async def run(self, tenant: str, mailbox_id: str) -> WatchEnd:
         """Watch a mailbox until it is paused, deleted or taken by another watch."""
         database, secrets = self.delivery.database, self.delivery.secrets
-        retry = FIRST_RETRY
+        retry = self.pace.first_retry
         while True:
+            session = None
             try:
                 account = await accounts.account(database, secrets, tenant, mailbox_id)
+                if not account.active:
+                    await health.stopped(database, tenant, mailbox_id)
+                    return WatchEnd.PAUSED
+                session = _Session(self, account)
+                await session.run()
             except MailboxNotFound:
                 return WatchEnd.GONE
-            if not account.active:
-                await health.stopped(database, tenant, mailbox_id)
-                return WatchEnd.PAUSED
-            session = _Session(self, account)
-            try:
-                await session.run()
             except Fenced:
                 return WatchEnd.FENCED
-            except (ImapError, BlobsFailed) as error:
-                retry = FIRST_RETRY if session.listed else min(retry * 2, LONGEST_RETRY)
+            except (ImapError, BlobsFailed, SecretUnreadable) as error:
+                listed = session is not None and session.listed
+                retry = self.pace.first_retry if listed else min(retry * 2, self.pace.longest_retry)
                 log.warning(
                     "mailbox.disconnected",
                     tenant=tenant,
@@ -114,7 +125,9 @@ class _Session:
             await self._attach()
             while True:
                 await self._catch_up()
-                await self._connection.wait(RECHECK)
+                await self._connection.wait(
+                    self.watch.pace.recheck, alive_within=self.watch.pace.alive_within
+                )
         finally:
             await self._connection.close()
             if self._delivery is not None:
@@ -175,7 +188,7 @@ class _Session:
                 low = self._attached.start_uid
             listed = await self._connection.uids(low)
             await intake.settle_gone(self.watch.delivery.database, self._attached.watcher, listed)
-            self._full_listing_at = utc_now() + FULL_LISTING
+            self._full_listing_at = utc_now() + self.watch.pace.full_listing
         return [uid for uid in listed if uid not in self._decided]
 
     async def _take(self, uids: Sequence[int]) -> None:

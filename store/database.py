@@ -5,8 +5,9 @@ begins with BEGIN IMMEDIATE, since a transaction that reads first and writes lat
 once when another process wrote in between.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any
 
 from sqlalchemy import event
@@ -25,6 +26,11 @@ class Database:
             hide_parameters=True,  # they hold bodies and addresses, and errors reach the log
         )
         self.is_sqlite = self.engine.dialect.name == "sqlite"
+        # SQLite lets waiting writers sleep and try again, for up to 100 ms at a time: within
+        # a process they stand in line instead.
+        self._line: AbstractAsyncContextManager[object] = (
+            asyncio.Lock() if self.is_sqlite else nullcontext()
+        )
         if self.is_sqlite:
             event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
             event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
@@ -38,7 +44,7 @@ class Database:
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """Give a transaction that may write; it commits when the block ends without error."""
-        async with self.engine.connect() as plain:
+        async with self._line, self.engine.connect() as plain:
             connection = await plain.execution_options(everpost_writes=True)
             async with connection.begin():
                 yield connection

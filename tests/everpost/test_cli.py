@@ -171,7 +171,9 @@ def test_a_case_is_shown_with_what_happens_next_before_its_trace(logged_in: Smal
     assert everpost("cases", "show", "c1") == (
         0,
         "id     c1\nlabel  refund (0.75)\n\n"
-        "What happens next:\n  in received: on email then reading; at - notify lead\n\n"
+        "What happens next:\n"
+        "  in received: on email then reading\n"
+        "  in received: at - notify lead\n\n"
         "Deadlines:\n  - in received: notify lead\n\n"
         "Messages:\n  - in a@b.test: Hi\n      one\n      two\n\n"
         "Trace:\n  - fired t1 on email start → received did classify\n"

@@ -11,7 +11,7 @@ from tests.kill.definitions import ERRAND
 from tests.product.instance import Instance
 
 AGAIN_AFTER_SECONDS = 0.3
-BETWEEN_ERRANDS_SECONDS = 0.5
+BETWEEN_ERRANDS_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class Errands:
     """Starts cases and sends events in a thread of its own, until told to stop."""
 
     product: Instance
+    mailbox_id: str
     done: list[Errand] = field(default_factory=list)
     repeats: int = 0
     problems: list[str] = field(default_factory=list)
@@ -58,7 +59,11 @@ class Errands:
 
     def _errand(self, number: int) -> Errand:
         key = f"errand-{number}"
-        body = {"spec_id": ERRAND, "data": {"number": number}}
+        body = {
+            "spec_id": ERRAND,
+            "data": {"number": number},
+            "mailbox_id": self.mailbox_id,
+        }
         case_id = self._insist("/api/v1/cases", body, key)["id"]
         path = f"/api/v1/cases/{case_id}/events"
         events = [("step", "a"), ("step", "b"), *([("finish", "c")] if number % 2 else [])]
@@ -76,7 +81,7 @@ class Errands:
             try:
                 return self.product.call("POST", path, body, **headers)
             except urllib.error.HTTPError as error:
-                if error.code < 500:  # noqa: PLR2004
+                if error.code < 500:
                     raise
             except (OSError, http.client.HTTPException):
                 pass

@@ -70,8 +70,10 @@ class RandomKills:
 
     product: Instance
     seed: int
+    wanted: int
     mean_seconds: float
-    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PROCESSES, 0))
+    victims: tuple[str, ...] = PROCESSES
+    counts: dict[str, int] = field(default_factory=dict)
     _random: random.Random = field(init=False)
     _next: float = 0.0
     _order: list[str] = field(default_factory=list)
@@ -79,18 +81,23 @@ class RandomKills:
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)  # noqa: S311  # the same order again
 
+    @property
+    def is_done(self) -> bool:
+        """Whether as many were killed as were wanted."""
+        return sum(self.counts.values()) >= self.wanted
+
     def look(self, now: float) -> None:
         """Kill the next process if its moment has come."""
         if not self._next:
             self._next = now + self._pause()
-        if now < self._next:
+        if now < self._next or self.is_done:
             return
         self._next = now + self._pause()
         if not self._order:
-            self._order = self._random.sample(PROCESSES, len(PROCESSES))
+            self._order = self._random.sample(self.victims, len(self.victims))
         name = self._order.pop()
         if self.product.kill(name):
-            self.counts[name] += 1
+            self.counts[name] = self.counts.get(name, 0) + 1
 
     def _pause(self) -> float:
         return self._random.uniform(0.5, 1.5) * self.mean_seconds

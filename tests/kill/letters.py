@@ -44,7 +44,7 @@ def solved_at_once(number: int) -> Letter:
 
 def robot(number: int) -> Letter:
     """Return a mail that a program wrote (RFC 3834, 5)."""
-    return _letter(Kind.ROBOT, _mail(number, "A report.", Auto_Submitted="auto-generated"))
+    return _letter(Kind.ROBOT, _mail(number, "A report.", program=True))
 
 
 def answer(to: bytes, of: str, number: int, text: str, *, by_token: bool) -> Letter:
@@ -79,8 +79,11 @@ def header(raw: bytes, name: str) -> str:
     return str(BytesHeaderParser().parsebytes(raw).get(name, "")).strip()
 
 
-def _mail(number: int, text: str, **headers: str) -> EmailMessage:
-    return customer_mail(_customer(number), ADDRESS, f"Order {number}", text, **headers)
+def _mail(number: int, text: str, *, program: bool = False) -> EmailMessage:
+    mail = customer_mail(_customer(number), ADDRESS, f"Order {number}", text)
+    if program:
+        mail["Auto-Submitted"] = "auto-generated"
+    return mail
 
 
 def _answer(to: bytes, number: int, text: str, *, by_token: bool) -> EmailMessage:

@@ -1,0 +1,226 @@
+"""One kill test: the product under fire, and what it left behind."""
+
+import asyncio
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from temporalio.service import RPCError
+
+from tests.kill import evidence, findings, report
+from tests.kill.definitions import ANSWERED_STATES, ERRAND_SPEC, SUPPORT, SUPPORT_SPEC
+from tests.kill.errands import Errands
+from tests.kill.killing import Points, RandomKills
+from tests.kill.letters import ADDRESS
+from tests.kill.mailroom import USER, Mailroom
+from tests.kill.report import Course, Report
+from tests.product.instance import Instance
+from tests.servers.dovecot import Dovecot
+from tests.servers.ports import free_port
+from tests.servers.smtp_sink import USUAL_FAULTS, Fault, read_log
+
+TICK_SECONDS = 0.2
+FAULTS = (*USUAL_FAULTS, Fault.RCPT_REFUSED, Fault.DATA_REFUSED)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How hard and how long."""
+
+    mails: int
+    wave: int
+    wave_seconds: float
+    kills: int
+    kill_seconds: float
+    victims: tuple[str, ...]
+    fault_share: float
+    seed: int = 1
+    points_within_seconds: float = 120.0
+    settled_within_seconds: float = 120.0
+
+
+@dataclass
+class Battle:
+    """A running product, its mail servers, and whoever writes to it and kills it."""
+
+    plan: Plan
+    product: Instance
+    dovecot: Dovecot
+    sink_log: Path
+    points: Points
+    mailroom: Mailroom
+    errands: Errands
+    kills: RandomKills
+    _next_wave: float = field(default=0.0)
+
+    def fight(self) -> float:
+        """Feed and kill until all is delivered and every point was hit; return how long."""
+        start = time.monotonic()
+        self.errands.start()
+        while not self._is_over():
+            now = time.monotonic()
+            if now - start > self.plan.points_within_seconds:
+                break
+            self._feed(now)
+            self._kill(now)
+            time.sleep(TICK_SECONDS)
+        self.errands.stop()
+        return time.monotonic() - start
+
+    def settle(self) -> float:
+        """Wait until nothing is on its way any more; return how long."""
+        start = time.monotonic()
+        end = start + self.plan.settled_within_seconds
+        while self.unsettled() and time.monotonic() < end:
+            time.sleep(TICK_SECONDS)
+        return time.monotonic() - start
+
+    def unsettled(self) -> list[str]:
+        """Return what is still on its way."""
+        counts = {
+            "mails not listed in the ledger": len(
+                evidence.message_ids(self.dovecot).keys()
+                - {uid for (uid,) in self.product.rows("SELECT uid FROM intake")}
+            ),
+            "intake rows": self._count(
+                "SELECT count(*) FROM intake WHERE state IN ('seen', 'routed', 'delivered')"
+            ),
+            "outbox rows": self._count(
+                "SELECT count(*) FROM outbox WHERE state IN ('intended', 'attempting')"
+            ),
+            "cases": self._count(
+                "SELECT count(*) FROM cases WHERE revision = 0 OR definition = ? AND"
+                " (state IS NULL OR state NOT IN (?, ?))",
+                SUPPORT,
+                *ANSWERED_STATES,
+            ),
+        }
+        left = [f"{count} {what}" for what, count in counts.items() if count]
+        return left or self._workflows_behind()
+
+    def _workflows_behind(self) -> list[str]:
+        """Return what differs between open cases and running workflows.
+
+        A closed case runs until its last mail is sent, and Temporal's lists lag a little.
+        """
+        try:
+            statuses = asyncio.run(evidence.workflows(self.product))
+        except (RPCError, RuntimeError):
+            return ["Temporal's answer"]
+        running = {id_ for id_, status in statuses.items() if status == "RUNNING"}
+        open_ = {
+            evidence.workflow_of(case_id)
+            for (case_id,) in self.product.rows("SELECT id FROM cases WHERE status = 'open'")
+        }
+        return [f"workflow {id_}" for id_ in sorted(running ^ open_)]
+
+    def judge(self, fed: float, settled: float) -> Report:
+        """Return what the run left behind."""
+        everything = asyncio.run(
+            evidence.gather(
+                self.product, self.dovecot, self.mailroom.letters, read_log(self.sink_log)
+            )
+        )
+        broken = [
+            *(f"{point} was never reached" for point in self.points.missing),
+            *(f"not settled: {what}" for what in self.unsettled()),
+            *self.errands.problems,
+            *findings.problems(everything, self.errands.done),
+        ]
+        course = Course(
+            points_hit=[str(point) for point in self.points.hit],
+            random_kills=self.kills.counts,
+            errands=len(self.errands.done),
+            errand_repeats=self.errands.repeats,
+            feeding_seconds=fed,
+            settling_seconds=settled,
+        )
+        return report.report(everything, course, broken)
+
+    def _is_over(self) -> bool:
+        return self.mailroom.is_done and self.points.is_done and self.kills.is_done
+
+    def _feed(self, now: float) -> None:
+        self.mailroom.answer_replies()
+        if now >= self._next_wave:
+            self._next_wave = now + self.plan.wave_seconds
+            # Armed points need mails that reach them, when all that were wanted are delivered too.
+            self.mailroom.wave(1 if self.mailroom.is_done else self.plan.wave)
+
+    def _kill(self, now: float) -> None:
+        children = self.product.children()
+        ready: list[str] = [name for name in ("cases", "api") if name in children]
+        # A mail that was being read at a kill is finished before the next kill: three of them
+        # would put it aside, and rightly so.
+        if "mail" in children and not self._count(
+            "SELECT count(*) FROM intake WHERE state = 'seen'"
+        ):
+            ready.append("mail")
+        self.points.look(ready)
+        self.kills.look(now)
+
+    def _count(self, query: str, *values: object) -> int:
+        ((count,),) = self.product.rows(query, *values)
+        return int(count)
+
+
+def run(plan: Plan) -> Report:
+    """Run a kill test; the caller looks at the report's problems."""
+    with battle(plan) as fight:
+        fed = fight.fight()
+        settled = fight.settle()
+        return fight.judge(fed, settled)
+
+
+@contextmanager
+def battle(plan: Plan) -> Iterator[Battle]:
+    """Give a product with an attached mailbox, not yet under fire."""
+    with ExitStack() as stack:
+        folder = Path(tempfile.mkdtemp(prefix="everpost-kill-"))
+        folder.chmod(0o755)  # Dovecot, started by root, reads mail as nobody
+        print(folder)
+        dovecot = Dovecot(folder / "dovecot")
+        dovecot.start()
+        stack.callback(dovecot.stop)
+        port, log = free_port(), folder / "sink.jsonl"
+        stack.enter_context(_sink(port, log, plan))
+        points = Points(folder / "points")
+        points.folder.mkdir()
+        product = Instance(folder / "home", extra={"EVERPOST_CRASH_POINTS": str(points.folder)})
+        stack.callback(product.stop)
+        product.start()
+        product.register(SUPPORT_SPEC)
+        product.register(ERRAND_SPEC)
+        mailroom = Mailroom(dovecot, log, plan.mails, plan.seed)
+        mailbox = product.attach(ADDRESS, SUPPORT, imap=dovecot.port, smtp=port, user=USER)
+        product.call("PATCH", f"/api/v1/mailboxes/{mailbox}", {"sent_folder": evidence.SENT_FOLDER})
+        kills = RandomKills(product, plan.seed, plan.kills, plan.kill_seconds, plan.victims)
+        yield Battle(
+            plan, product, dovecot, log, points, mailroom, Errands(product, mailbox), kills
+        )
+
+
+@contextmanager
+def _sink(port: int, log: Path, plan: Plan) -> Iterator[None]:
+    """Run the SMTP sink with this test's faults as a process that ends with this one."""
+    command = ["/usr/bin/setpriv", "--pdeathsig", "KILL", sys.executable, "-m"]
+    options = ["--fault-share", str(plan.fault_share), "--seed", str(plan.seed), "--faults"]
+    process = subprocess.Popen(  # noqa: S603  # our own arguments
+        [*command, "tests.servers.smtp_sink", "--port", str(port), "--log", log, *options, *FAULTS],
+        stdout=subprocess.PIPE,
+        cwd=Path(__file__).parents[2],
+    )
+    try:
+        assert process.stdout is not None
+        if not process.stdout.readline():
+            raise RuntimeError(f"the SMTP sink cannot listen on port {port}")
+        yield
+    finally:
+        process.kill()
+        process.communicate()

@@ -1,0 +1,258 @@
+"""The outbox: what is frozen, what may be sent, and each change of state."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import update
+
+from contracts.clock import utc_now
+from contracts.outbox import Outcome, SendRequest
+from ledgers import letters, outbox
+from ledgers.outbox import Frozen, RequestChanged, Row
+from store.tables import Case, Message, Outbox, OutboxState
+from tests.ledgers.letters import CUSTOMER, letter
+from tests.ledgers.world import World, step
+
+
+async def written(world: World, request: SendRequest) -> Frozen:
+    """Write the mail of a request."""
+    facts = await letters.gather(world.database, request)
+    return letters.write(request, facts, await world.account(), world.keys)
+
+
+async def frozen(world: World, request: SendRequest) -> Row:
+    """Write and freeze the mail of a request."""
+    return await outbox.freeze(world.database, request, await written(world, request))
+
+
+async def open_case(world: World, uid: int = 1, **mail: str) -> str:
+    """Let a customer's mail open a case."""
+    await world.take(await world.attach(), uid, letter(**mail))  # type: ignore[arg-type]
+    return str((await world.by_uid(uid)).case_id)
+
+
+async def test_a_frozen_mail_is_intended_findable_and_its_recipient_a_participant(
+    world: World,
+) -> None:
+    case_id = await open_case(world)
+    row = await frozen(world, world.send_request(case_id, to=["Boss@Customer.test"]))
+    assert row.state is OutboxState.INTENDED
+    assert row.outcome() is None
+    message = await world.row(Message, direction="out")
+    assert (message.case_id, message.message_id, message.outbox_id) == (
+        case_id,
+        row.message_id,
+        row.id,
+    )
+    assert await world.participants(case_id) == {CUSTOMER, "boss@customer.test"}
+
+
+async def test_bytes_and_message_id_stay_as_they_were_frozen_first(world: World) -> None:
+    request = world.send_request(await open_case(world))
+    first = await frozen(world, request)
+    mail = await written(world, request)
+    assert mail.message_id != first.message_id
+    again = await outbox.freeze(world.database, request, mail)
+    assert (again.id, again.raw, again.message_id) == (first.id, first.raw, first.message_id)
+    assert await outbox.find(world.database, request) == again
+    assert len(await world.rows(Message, direction="out")) == 1
+
+
+async def test_freezing_at_once_freezes_one_mail(small_world: World) -> None:
+    world = small_world
+    request = world.send_request(await open_case(world))
+    rows = await asyncio.gather(*(frozen(world, request) for _ in range(4)))
+    assert len({row.message_id for row in rows}) == 1
+
+
+async def test_another_request_under_the_same_key_is_refused(world: World) -> None:
+    case_id = await open_case(world)
+    row = await frozen(world, world.send_request(case_id))
+    changed = world.send_request(case_id, data={"count": 2})
+    with pytest.raises(RequestChanged) as caught:
+        await outbox.find(world.database, changed)
+    assert caught.value.outbox_id == row.id
+    with pytest.raises(RequestChanged):
+        await outbox.freeze(world.database, changed, await written(world, changed))
+    assert (await world.outbox()).raw == row.raw
+
+
+async def test_what_only_travels_along_is_no_part_of_the_request(world: World) -> None:
+    case_id = await open_case(world)
+    row = await frozen(world, world.send_request(case_id, correlation_id="a"))
+    again = world.send_request(case_id, correlation_id="b", record=step(case_id, 1))
+    assert (await outbox.freeze(world.database, again, await written(world, again))).id == row.id
+
+
+async def test_a_field_with_its_default_does_not_change_the_digest(world: World) -> None:
+    case_id = await open_case(world)
+    plain = world.send_request(case_id)
+    spelled = SendRequest(**plain.model_dump())
+    assert outbox.request_digest(plain) == outbox.request_digest(spelled)
+
+
+async def test_the_record_of_the_step_is_written_with_the_mail(world: World) -> None:
+    case_id = await open_case(world)
+    await frozen(world, world.send_request(case_id, record=step(case_id, 3, trace=[1, 2])))
+    assert (await world.row(Case)).revision == 3
+    assert await world.trace(case_id) == [1, 2]
+
+
+async def test_a_robot_is_not_answered(world: World) -> None:
+    case_id = await open_case(world, more="Auto-Submitted: auto-generated")
+    row = await frozen(world, world.send_request(case_id))
+    assert row.state is OutboxState.SUPPRESSED
+    assert row.reason == "robot: the mail says that a program wrote it"
+    outcome = row.outcome()
+    assert outcome is not None and outcome.outcome is Outcome.DONE
+
+
+async def test_a_robots_case_still_notifies_a_team(world: World) -> None:
+    case_id = await open_case(world, more="Auto-Submitted: auto-generated")
+    request = world.send_request(
+        case_id, kind="notify", template="overdue", to=["lead@everpost.test"]
+    )
+    assert (await frozen(world, request)).state is OutboxState.INTENDED
+
+
+async def test_a_mail_that_cannot_be_written_is_refused_with_the_reason(world: World) -> None:
+    case_id = await open_case(world, sender="")
+    row = await frozen(world, world.send_request(case_id))
+    assert (row.state, row.raw) == (OutboxState.REFUSED, b"")
+    assert row.reason
+    outcome = row.outcome()
+    assert outcome is not None and outcome.outcome is Outcome.FAILED
+
+
+async def test_the_cap_counts_a_correspondent_over_all_cases(world: World) -> None:
+    await world.change_mailbox("mailbox1", replies_per_day=2)
+    cases = [await open_case(world, uid) for uid in (1, 2, 3)]
+    rows = [await frozen(world, world.send_request(case_id)) for case_id in cases]
+    assert [row.state for row in rows] == [
+        OutboxState.INTENDED,
+        OutboxState.INTENDED,
+        OutboxState.SUPPRESSED,
+    ]
+    assert rows[2].reason == "cap: 2 replies a day"
+    other = await open_case(world, 4, sender="second@customer.test")
+    assert (await frozen(world, world.send_request(other))).state is OutboxState.INTENDED
+
+
+async def test_the_cap_counts_an_address_in_any_case_of_letters(world: World) -> None:
+    await world.change_mailbox("mailbox1", replies_per_day=1)
+    for uid, sender in ((1, "first@customer.test"), (2, "FIRST@customer.test")):
+        row = await frozen(world, world.send_request(await open_case(world, uid, sender=sender)))
+    assert row.state is OutboxState.SUPPRESSED
+
+
+async def test_yesterdays_replies_do_not_count(world: World) -> None:
+    await world.change_mailbox("mailbox1", replies_per_day=1)
+    await frozen(world, world.send_request(await open_case(world)))
+    async with world.database.write() as connection:
+        await connection.execute(update(Outbox).values(created_at=utc_now() - timedelta(hours=25)))
+    row = await frozen(world, world.send_request(await open_case(world, 2)))
+    assert row.state is OutboxState.INTENDED
+
+
+async def test_the_cap_holds_when_replies_are_frozen_at_once(world: World) -> None:
+    await world.change_mailbox("mailbox1", replies_per_day=2)
+    cases = [await open_case(world, uid) for uid in range(1, 7)]
+    rows = await asyncio.gather(*(frozen(world, world.send_request(each)) for each in cases))
+    assert sum(row.state is OutboxState.INTENDED for row in rows) == 2
+
+
+async def test_only_one_of_two_owners_begins_an_attempt(world: World) -> None:
+    row = await frozen(world, world.send_request(await open_case(world)))
+    began = await asyncio.gather(
+        outbox.begin_attempt(world.database, row, "one"),
+        outbox.begin_attempt(world.database, row, "two"),
+    )
+    assert sorted(began) == [False, True]
+    now = await outbox.read(world.database, row.id)
+    assert (now.state, now.attempts) == (OutboxState.ATTEMPTING, 1)
+
+
+async def test_only_the_owner_ends_or_renews_an_attempt(world: World) -> None:
+    row = await frozen(world, world.send_request(await open_case(world)))
+    await outbox.begin_attempt(world.database, row, "one")
+    before = await world.outbox()
+    await outbox.renew(world.database, row.id, "two")
+    assert not await outbox.end_attempt(
+        world.database, row.id, "two", OutboxState.SENT, reason=None, evidence={}
+    )
+    assert (await world.outbox()).lease_until == before.lease_until
+    await outbox.renew(world.database, row.id, "one")
+    assert (await world.outbox()).lease_until > before.lease_until
+    assert await outbox.end_attempt(
+        world.database, row.id, "one", OutboxState.SENT, reason=None, evidence={"answer": "250"}
+    )
+    after = await world.outbox()
+    assert (after.state, after.owner, after.lease_until) == (OutboxState.SENT, None, None)
+
+
+async def test_an_attempt_that_was_renewed_is_not_abandoned(world: World) -> None:
+    row = await frozen(world, world.send_request(await open_case(world)))
+    await outbox.begin_attempt(world.database, row, "one")
+    stale = await outbox.read(world.database, row.id)
+    await outbox.renew(world.database, row.id, "one")
+    assert not await outbox.abandon(world.database, stale)
+    fresh = await outbox.read(world.database, row.id)
+    assert await outbox.abandon(world.database, fresh)
+    assert (await world.outbox()).state == OutboxState.UNKNOWN
+
+
+async def test_attempts_are_counted_by_the_row_and_not_by_who_read_it_first(world: World) -> None:
+    row = await frozen(world, world.send_request(await open_case(world)))
+    for owner in ("one", "two"):
+        assert await outbox.begin_attempt(world.database, row, owner)
+        await outbox.end_attempt(
+            world.database, row.id, owner, OutboxState.INTENDED, reason="later", evidence={}
+        )
+    assert (await world.outbox()).attempts == 2
+
+
+@pytest.mark.parametrize("state", list(OutboxState))
+async def test_a_state_is_settled_only_from_the_one_that_was_expected(
+    small_world: World, state: OutboxState
+) -> None:
+    world = small_world
+    row = await frozen(world, world.send_request(await open_case(world)))
+    changed = await outbox.settle(
+        world.database, row.id, state, OutboxState.HELD, reason=None, evidence={}
+    )
+    assert changed == (state is OutboxState.INTENDED)
+
+
+async def test_only_what_was_sent_is_filed(world: World) -> None:
+    row = await frozen(world, world.send_request(await open_case(world)))
+    assert not await outbox.file(world.database, row.id)
+    await outbox.begin_attempt(world.database, row, "one")
+    await outbox.end_attempt(
+        world.database, row.id, "one", OutboxState.SENT, reason=None, evidence={}
+    )
+    assert await outbox.file(world.database, row.id)
+
+
+async def test_an_acknowledgement_has_the_null_envelope_sender_and_others_a_token(
+    world: World,
+) -> None:
+    case_id = await open_case(world)
+    opening = (await world.by_uid(1)).id
+    answer = await frozen(world, world.send_request(case_id, event_id=opening))
+    decision = await frozen(world, world.send_request(case_id, firing=2, event_id=opening + 99))
+    assert answer.envelope_from == ""
+    assert decision.envelope_from == world.token_address(case_id)
+
+
+async def test_a_reply_goes_to_the_writer_and_not_to_a_reply_to(world: World) -> None:
+    case_id = await open_case(world, more="Reply-To: stranger@elsewhere.test")
+    row = await frozen(world, world.send_request(case_id))
+    assert row.recipients == (CUSTOMER,)
+
+
+async def test_a_notice_goes_to_every_team(world: World) -> None:
+    case_id = await open_case(world)
+    request = world.send_request(case_id, kind="notify", template="", notice="Please look.")
+    row = await frozen(world, request)
+    assert row.recipients == ("lead@everpost.test", "second-lead@everpost.test")
