@@ -72,24 +72,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("names", nargs="*", choices=[*BENCHMARKS, []], help="all if none is named")
     names = parser.parse_args(arguments).names or list(BENCHMARKS)
+    load = os.getloadavg()[0]
     sections = []
     for name in names:
         print(f"… {name}", file=sys.stderr)  # noqa: T201  # a command speaks on its terminal
         section = BENCHMARKS[name]()
         sections.append(section)
         print(section.text())  # noqa: T201  # as above
-        write_results(RESULTS, preamble(), sections)
+        write_results(RESULTS, preamble(load), sections)
     return 0
 
 
-def preamble() -> str:
+def preamble(load: float) -> str:
     """Return what stands above the numbers: where they come from."""
     return "\n\n".join(
         [
             "# Results of the benchmarks",
             "Written by `make bench` (`python -m bench throughput` runs one alone and keeps the"
             " other parts as they are). Numbers that fall short stand here as they are.",
-            f"Last run {datetime.now(UTC):%Y-%m-%d}: {_machine()}.",
+            f"Last run {datetime.now(UTC):%Y-%m-%d}: {_machine()}."
+            f" Load of the machine before it began: {load:.1f}.",
             SOURCE,
         ]
     )

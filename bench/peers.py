@@ -10,7 +10,8 @@ from dataclasses import dataclass
 SOURCE = (
     "Peers: measured on 2 cores, 2026-11, on the same job (a mail arrives by IMAP, is sorted by"
     " keyword, is answered by SMTP; Dovecot 2.3.19, loopback, no TLS, 2 kB mails, default"
-    " settings). They come from another run of the same job on like hardware."
+    " settings). They come from another run of the same job on like hardware; where several"
+    " numbers are known, the ratio is to the middle of their range."
 )
 
 

@@ -33,7 +33,10 @@ LONGEST_REDELIVERY = timedelta(minutes=10)
 # A signal of so many events of the largest size stays below the server's 2 MB.
 EVENTS_A_SIGNAL = 20
 # Nobody's rows are at fault; all are tried again as soon as the server is back.
-SERVER_AWAY = frozenset({RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED})
+# The SDK calls its own timeout "cancelled".
+SERVER_AWAY = frozenset(
+    {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED}
+)
 UNDELIVERED = (IntakeState.ROUTED, IntakeState.DELIVERED)
 
 

@@ -63,7 +63,8 @@ class Router:
     def _too_old(self, mail: Arrived) -> Fate | None:
         if not self.attached.renumbered:
             return None
-        attached_at = self.attached.attached_at
+        # Servers tell the arrival in whole seconds.
+        attached_at = self.attached.attached_at.replace(microsecond=0)
         if mail.received_at < attached_at - OLD_MAIL_TOLERANCE:
             return Fate(mail, IntakeState.IGNORED, "before start")
         newest = self.attached.newest_known

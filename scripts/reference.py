@@ -69,7 +69,7 @@ def definitions_page(schema: Json) -> str:
     parts = {
         name: shape
         for name, definition in schema["$defs"].items()
-        if (shape := _object_shape(definition)) is not None and shape.get("properties")
+        if (shape := _object_shape(definition)) is not None
     }
     sections = [_shape_section("A definition", schema)]
     sections += [_shape_section(name, parts[name]) for name in sorted(parts)]
@@ -163,7 +163,8 @@ def _shape_section(name: str, shape: Json, level: int = 2) -> str:
     ]
     head = f"{'#' * level} {name}"
     about = [shape["description"]] if shape.get("description") else []
-    return "\n\n".join([head, *about, _table(("key", "type", "meaning"), rows)])
+    keys = _table(("key", "type", "meaning"), rows) if rows else "It has no keys."
+    return "\n\n".join([head, *about, keys])
 
 
 def _choices_section(name: str, shape: Json, level: int = 2) -> str:

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import assert_never
 
 import structlog
+import uvloop
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
@@ -58,7 +59,7 @@ def run(names: Sequence[str]) -> None:
     settings = read_settings()
     configure_logs(settings.log_level)
     crash_points.arm_from(settings.crash_points)
-    asyncio.run(_serve(settings, queues))
+    uvloop.run(_serve(settings, queues))
     # The SDK's own threads may still want the interpreter; ending it under them aborts.
     logging.shutdown()
     sys.stdout.flush()

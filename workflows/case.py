@@ -326,7 +326,10 @@ class CaseWorkflow:
             self._timer.cancel()
         await self._return_unused()
         while self._tasks or self._endings:
-            await workflow.wait_condition(lambda: bool(self._endings or self._inbox))
+            # A notice ends without a word: the last task's end counts by itself.
+            await workflow.wait_condition(
+                lambda: bool(self._endings or self._inbox) or not self._tasks
+            )
             self._report_endings()
             await self._return_unused()
         return self._view().status

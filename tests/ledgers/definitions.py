@@ -16,7 +16,10 @@ SUPPORT: dict[str, Any] = {
     "states": {
         "received": {
             "on": [
-                {"event": "email", "do": [{"reply": {"template": "acknowledged", "to": "x@y.test"}}]},
+                {
+                    "event": "email",
+                    "do": [{"reply": {"template": "acknowledged", "to": "x@y.test"}}],
+                },
                 {"event": "close", "to": "closed"},
             ],
             "deadlines": [
@@ -27,4 +30,3 @@ SUPPORT: dict[str, Any] = {
     },
 }
 SUPPORT_2: dict[str, Any] = {**SUPPORT, "name": "Support, second version"}
-RESENDING: dict[str, Any] = {**SUPPORT, "unknown_outcome": "resend"}

@@ -6,7 +6,7 @@ ADDRESS = "support@everpost.test"
 CUSTOMER = "first@customer.test"
 
 
-def letter(  # noqa: PLR0913 (each is a header that some test leaves out or forges)
+def letter(
     subject: str = "Hello",
     body: str = "I have a question.",
     *,

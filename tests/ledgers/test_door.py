@@ -52,9 +52,7 @@ async def open_case(door: Door, key: str = "key") -> str:
     return (await door.start(TENANT, "support", {}, key=key, to="a@b.test")).case_id
 
 
-async def test_a_case_is_started_and_safe_while_temporal_is_down(
-    world: World, door: Door
-) -> None:
+async def test_a_case_is_started_and_safe_while_temporal_is_down(world: World, door: Door) -> None:
     started = await door.start(TENANT, "support", {"count": 2}, to="A@b.test", subject="Two")
     case, row = await world.row(Case), await world.row(Intake)
     assert started.created

@@ -8,27 +8,16 @@ from sqlalchemy import update
 
 from contracts.clock import utc_now
 from contracts.outbox import Outcome, SendRequest
-from ledgers import letters, outbox
-from ledgers.outbox import Frozen, RequestChanged, Row
+from ledgers import outbox
+from ledgers.outbox import RequestChanged
 from store.tables import Case, Message, Outbox, OutboxState
 from tests.ledgers.letters import CUSTOMER, letter
-from tests.ledgers.world import World, step
-
-
-async def written(world: World, request: SendRequest) -> Frozen:
-    """Write the mail of a request."""
-    facts = await letters.gather(world.database, request)
-    return letters.write(request, facts, await world.account(), world.keys)
-
-
-async def frozen(world: World, request: SendRequest) -> Row:
-    """Write and freeze the mail of a request."""
-    return await outbox.freeze(world.database, request, await written(world, request))
+from tests.ledgers.world import World, found, frozen, step, written
 
 
 async def open_case(world: World, uid: int = 1, **mail: str) -> str:
     """Let a customer's mail open a case."""
-    await world.take(await world.attach(), uid, letter(**mail))  # type: ignore[arg-type]
+    await world.take(await world.attach(), uid, letter(**mail))
     return str((await world.by_uid(uid)).case_id)
 
 
@@ -55,7 +44,7 @@ async def test_bytes_and_message_id_stay_as_they_were_frozen_first(world: World)
     assert mail.message_id != first.message_id
     again = await outbox.freeze(world.database, request, mail)
     assert (again.id, again.raw, again.message_id) == (first.id, first.raw, first.message_id)
-    assert await outbox.find(world.database, request) == again
+    assert await found(world, request) == again
     assert len(await world.rows(Message, direction="out")) == 1
 
 
@@ -71,7 +60,7 @@ async def test_another_request_under_the_same_key_is_refused(world: World) -> No
     row = await frozen(world, world.send_request(case_id))
     changed = world.send_request(case_id, data={"count": 2})
     with pytest.raises(RequestChanged) as caught:
-        await outbox.find(world.database, changed)
+        await found(world, changed)
     assert caught.value.outbox_id == row.id
     with pytest.raises(RequestChanged):
         await outbox.freeze(world.database, changed, await written(world, changed))
@@ -105,7 +94,8 @@ async def test_a_robot_is_not_answered(world: World) -> None:
     assert row.state is OutboxState.SUPPRESSED
     assert row.reason == "robot: the mail says that a program wrote it"
     outcome = row.outcome()
-    assert outcome is not None and outcome.outcome is Outcome.DONE
+    assert outcome is not None
+    assert outcome.outcome is Outcome.DONE
 
 
 async def test_a_robots_case_still_notifies_a_team(world: World) -> None:
@@ -122,7 +112,8 @@ async def test_a_mail_that_cannot_be_written_is_refused_with_the_reason(world: W
     assert (row.state, row.raw) == (OutboxState.REFUSED, b"")
     assert row.reason
     outcome = row.outcome()
-    assert outcome is not None and outcome.outcome is Outcome.FAILED
+    assert outcome is not None
+    assert outcome.outcome is Outcome.FAILED
 
 
 async def test_the_cap_counts_a_correspondent_over_all_cases(world: World) -> None:

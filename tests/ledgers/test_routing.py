@@ -6,12 +6,12 @@ from datetime import timedelta
 import pytest
 
 from contracts.clock import utc_now
-from ledgers import intake, letters, outbox, routing_store
+from ledgers import intake, routing_store
 from mail.threading import WhyReview
 from store.tables import Case, Intake, IntakeState, Mailbox, Message
 from tests.ledgers.definitions import SUPPORT_2
 from tests.ledgers.letters import ADDRESS, CUSTOMER, letter
-from tests.ledgers.world import TENANT, World
+from tests.ledgers.world import TENANT, World, frozen
 
 STRANGER = "stranger@elsewhere.test"
 
@@ -118,9 +118,7 @@ async def test_a_token_of_another_mailbox_joins_nothing(world: World) -> None:
 async def test_a_mail_that_we_sent_ourselves_is_ignored(world: World) -> None:
     case_id = await open_case(world)
     request = world.send_request(case_id, to=[ADDRESS])
-    facts = await letters.gather(world.database, request)
-    mail = letters.write(request, facts, await world.account(), world.keys)
-    await outbox.freeze(world.database, request, mail)
+    mail = await frozen(world, request)
     assert await world.take(await world.attach(), 2, mail.raw) == []
     row = await world.by_uid(2)
     assert (row.state, row.reason) == (IntakeState.IGNORED, "sent by Everpost itself")
@@ -149,7 +147,10 @@ async def test_the_same_mail_after_a_uidvalidity_change_is_a_duplicate(world: Wo
     await world.take(await world.attach(uidvalidity=7), 1, mail)
     await world.take(await world.attach(uidvalidity=8), 1, mail)
     row = await world.by_uid(1, uidvalidity=8)
-    assert (row.state, row.duplicate_of) == (IntakeState.DUPLICATE, (await world.rows(Intake))[0].id)
+    assert (row.state, row.duplicate_of) == (
+        IntakeState.DUPLICATE,
+        (await world.rows(Intake))[0].id,
+    )
 
 
 async def test_the_same_mail_in_another_mailbox_is_handled_there_too(world: World) -> None:

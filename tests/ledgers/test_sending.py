@@ -12,12 +12,12 @@ from sqlalchemy import update
 from clients.smtp import SmtpPool
 from contracts.clock import utc_now
 from contracts.outbox import Outcome, SendOutcome
-from ledgers import letters, outbox, sending
+from ledgers import outbox, sending
 from ledgers.outbox import Row
 from ledgers.sending import Sender, TryLater
 from store.tables import Outbox, OutboxState
 from tests.ledgers.letters import CUSTOMER, letter
-from tests.ledgers.world import World
+from tests.ledgers.world import World, frozen
 from tests.servers.fixtures import Mailbox
 from tests.servers.polling import until
 from tests.servers.ports import free_port
@@ -35,12 +35,8 @@ class Desk:
 
     async def freeze(self, *to: str, firing: int = 1) -> Row:
         """Freeze a reply."""
-        request = self.world.send_request(
-            self.case_id, firing=firing, to=list(to) or [CUSTOMER]
-        )
-        facts = await letters.gather(self.world.database, request)
-        mail = letters.write(request, facts, await self.world.account(), self.world.keys)
-        return await outbox.freeze(self.world.database, request, mail)
+        request = self.world.send_request(self.case_id, firing=firing, to=list(to) or [CUSTOMER])
+        return await frozen(self.world, request)
 
     async def send(self, *, resend: bool = False, owner: str = "owner") -> SendOutcome:
         """Make one attempt, as one run of the activity does."""
@@ -69,9 +65,7 @@ async def desk(small_world: World, smtp_sink: SmtpSink) -> AsyncIterator[Desk]:
     await small_world.change_mailbox("mailbox1", smtp_port=smtp_sink.port)
     await small_world.take(await small_world.attach(), 1, letter())
     [case] = await small_world.cases()
-    pool = SmtpPool(
-        command_answer=timedelta(seconds=5), final_answer=timedelta(milliseconds=500)
-    )
+    pool = SmtpPool(command_answer=timedelta(seconds=5), final_answer=timedelta(milliseconds=500))
     yield Desk(small_world, smtp_sink, Sender(small_world.database, pool), case.id)
     await pool.close()
 
@@ -132,9 +126,7 @@ async def test_what_fails_for_now_before_data_stays_intended_and_is_tried_again(
     assert len(desk.delivered()) == 1
 
 
-@pytest.mark.parametrize(
-    "fault", [Fault.DATA_LATER, Fault.DROP_BEFORE_DATA, Fault.MAIL_TEXT_LATER]
-)
+@pytest.mark.parametrize("fault", [Fault.DATA_LATER, Fault.DROP_BEFORE_DATA, Fault.MAIL_TEXT_LATER])
 async def test_what_certainly_fails_at_data_goes_back_to_intended_and_is_tried_again(
     desk: Desk, fault: Fault
 ) -> None:
@@ -180,7 +172,8 @@ async def test_a_permanent_refusal_is_the_end(desk: Desk, fault: Fault) -> None:
     desk.sink.script.append(fault)
     outcome = await desk.send()
     assert (outcome.outcome, outcome.state) == (Outcome.FAILED, OutboxState.REFUSED)
-    assert outcome.reason and "5" in outcome.reason
+    assert outcome.reason
+    assert "5" in outcome.reason
     assert (await desk.send()).state == OutboxState.REFUSED
     assert desk.delivered() == []
 
@@ -265,7 +258,7 @@ async def test_a_long_wait_for_the_last_word_renews_the_lease(
     await until(desk.delivered)
     first = (await desk.world.outbox()).lease_until
     async with asyncio.timeout(5):
-        while (await desk.world.outbox()).lease_until == first:
+        while (await desk.world.outbox()).lease_until == first:  # noqa: ASYNC110 (no event tells)
             await asyncio.sleep(0.01)
     await task
 
@@ -278,9 +271,7 @@ async def test_an_owner_that_was_taken_over_and_hears_yes_says_so(
 
     async def taken_over(database: object, row: Row, owner: str) -> bool:
         began = await real(desk.world.database, row, owner)
-        await outbox.abandon(
-            desk.world.database, await outbox.read(desk.world.database, row.id)
-        )
+        await outbox.abandon(desk.world.database, await outbox.read(desk.world.database, row.id))
         return began
 
     monkeypatch.setattr(outbox, "begin_attempt", taken_over)

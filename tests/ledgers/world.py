@@ -12,10 +12,11 @@ from cases.definitions import content_hash
 from contracts.clock import utc_now
 from contracts.outbox import SendRequest
 from contracts.steps import Snapshot, StepRecord, TraceLine
-from ledgers import intake, record, registration, routing
+from ledgers import intake, letters, outbox, record, registration, routing
 from ledgers.accounts import Account, account, token_keys
 from ledgers.intake import Attached
 from ledgers.mails import Arrived
+from ledgers.outbox import Frozen, Row
 from mail.parse import parse_message
 from mail.threading import TokenKeys, mint_token, plus_address
 from store import definitions
@@ -220,3 +221,21 @@ def step(case_id: str, revision: int, **changed: Any) -> StepRecord:
         trace=trace,
         **changed,
     )
+
+
+async def written(world: World, request: SendRequest) -> Frozen:
+    """Write the mail of a request."""
+    async with world.database.read() as connection:
+        facts = await letters.gather(connection, request)
+    return letters.write(request, facts, await world.account(), world.keys)
+
+
+async def frozen(world: World, request: SendRequest) -> Row:
+    """Write and freeze the mail of a request."""
+    return await outbox.freeze(world.database, request, await written(world, request))
+
+
+async def found(world: World, request: SendRequest) -> Row | None:
+    """Return the row of a request that came before."""
+    async with world.database.read() as connection:
+        return await outbox.find(connection, request)

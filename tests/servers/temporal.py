@@ -43,7 +43,15 @@ def running_temporal() -> Iterator[str]:
     port = free_port()
     program = str(Path(sys.executable).with_name("temporal"))
     server = subprocess.Popen(  # noqa: S603  # our own arguments
-        ["/usr/bin/setpriv", "--pdeathsig", "KILL", program, "server", "start-dev", *_options(port)],
+        [
+            "/usr/bin/setpriv",
+            "--pdeathsig",
+            "KILL",
+            program,
+            "server",
+            "start-dev",
+            *_options(port),
+        ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
