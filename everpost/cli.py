@@ -16,7 +16,8 @@ app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
     add_completion=False,
-    pretty_exceptions_show_locals=False,  # they may hold secrets
+    # Plain tracebacks: they go to a log too, whose last line has to tell what happened.
+    pretty_exceptions_enable=False,
     help="Every email a durable case.",
 )
 app.add_typer(cli_mail.app, name="mail")

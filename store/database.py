@@ -10,8 +10,10 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import event, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from store import inline_sqlite
 
 BUSY_TIMEOUT_MS = 20_000
 
@@ -19,10 +21,16 @@ BUSY_TIMEOUT_MS = 20_000
 class Database:
     """An engine with two ways in: `read()` and `write()`, each one transaction."""
 
-    def __init__(self, url: str) -> None:
-        """Open lazily: nothing is connected before the first transaction."""
+    def __init__(self, url: str, *, short_statements: bool = False) -> None:
+        """Open lazily: nothing is connected before the first transaction.
+
+        `short_statements` says that none of this process's statements takes long: on SQLite
+        they then run in the event loop, which costs a third of a way to a thread and back.
+        """
+        inline = short_statements and make_url(url).get_backend_name() == "sqlite"
         self.engine: AsyncEngine = create_async_engine(
             url,
+            connect_args={"async_creator_fn": inline_sqlite.connect} if inline else {},
             hide_parameters=True,  # they hold bodies and addresses, and errors reach the log
         )
         self.is_sqlite = self.engine.dialect.name == "sqlite"
@@ -32,7 +40,8 @@ class Database:
             asyncio.Lock() if self.is_sqlite else nullcontext()
         )
         if self.is_sqlite:
-            event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
+            prepare = _prepare_inline if inline else _prepare_threaded
+            event.listen(self.engine.sync_engine, "connect", prepare)
             event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
 
     @asynccontextmanager
@@ -55,11 +64,17 @@ class Database:
 
 
 # The DBAPI and sync connection types differ by driver; SQLAlchemy hands them as they are.
-def _prepare_sqlite(dbapi_connection: Any, _record: Any) -> None:
+def _prepare_threaded(dbapi_connection: Any, record: Any) -> None:
     # The driver's own BEGIN is deferred: switch it off, `_begin_sqlite` says how to begin.
     dbapi_connection.isolation_level = None
     cursor = dbapi_connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+    cursor.close()
+    _prepare_inline(dbapi_connection, record)
+
+
+def _prepare_inline(dbapi_connection: Any, _record: Any) -> None:
+    cursor = dbapi_connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.close()

@@ -40,7 +40,7 @@ class Parts:
 @asynccontextmanager
 async def parts(settings: Settings) -> AsyncIterator[Parts]:
     """Give the parts, and close them at the end."""
-    database = Database(settings.database_url)
+    database = Database(settings.database_url, short_statements=True)
     client = await Client.connect(
         settings.temporal_address,
         namespace=settings.temporal_namespace,

@@ -1,7 +1,9 @@
 """What the pages promise a reader is there: links, commands, settings, definitions, tests."""
 
 import re
+import tomllib
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +96,14 @@ def test_every_setting_that_is_named_exists(page: Path) -> None:
 def test_every_test_that_proves_something_exists(page: Path) -> None:
     named = set(TEST_FILE.findall(page.read_text("utf-8")))
     assert {name for name in named if not (ROOT / name).is_file()} == set()
+
+
+def test_every_dependency_has_its_reason() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    needed = [*project["project"]["dependencies"], *chain(*project["dependency-groups"].values())]
+    names = {re.split(r"[\[<>=~!; ]", requirement)[0] for requirement in needed}
+    told = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    assert {name for name in names if not re.search(rf"\b{re.escape(name)}\b", told)} == set()
 
 
 def _definitions() -> Iterator[tuple[str, str]]:

@@ -6,17 +6,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from temporalio.service import RPCError
 
+from ledgers.crash_points import CrashPoint
 from tests.kill import evidence, findings, report
 from tests.kill.definitions import ANSWERED_STATES, ERRAND_SPEC, SUPPORT, SUPPORT_SPEC
 from tests.kill.errands import Errands
-from tests.kill.killing import Points, RandomKills
+from tests.kill.killing import BY_PROCESS, Points, RandomKills
 from tests.kill.letters import ADDRESS
 from tests.kill.mailroom import USER, Mailroom
 from tests.kill.report import Course, Report
@@ -40,9 +41,18 @@ class Plan:
     kill_seconds: float
     victims: tuple[str, ...]
     fault_share: float
+    points: Mapping[str, Sequence[CrashPoint]] = field(default_factory=lambda: BY_PROCESS)
     seed: int = 1
-    points_within_seconds: float = 120.0
-    settled_within_seconds: float = 120.0
+    fight_within_seconds: float = 120.0
+    settle_within_seconds: float = 120.0
+
+
+@dataclass
+class Folder:
+    """Where a run keeps everything; it goes with the run unless there is something to look at."""
+
+    path: Path
+    kept: bool = False
 
 
 @dataclass
@@ -50,6 +60,7 @@ class Battle:
     """A running product, its mail servers, and whoever writes to it and kills it."""
 
     plan: Plan
+    folder: Folder
     product: Instance
     dovecot: Dovecot
     sink_log: Path
@@ -65,7 +76,7 @@ class Battle:
         self.errands.start()
         while not self._is_over():
             now = time.monotonic()
-            if now - start > self.plan.points_within_seconds:
+            if now - start > self.plan.fight_within_seconds:
                 break
             self._feed(now)
             self._kill(now)
@@ -76,7 +87,7 @@ class Battle:
     def settle(self) -> float:
         """Wait until nothing is on its way any more; return how long."""
         start = time.monotonic()
-        end = start + self.plan.settled_within_seconds
+        end = start + self.plan.settle_within_seconds
         while self.unsettled() and time.monotonic() < end:
             time.sleep(TICK_SECONDS)
         return time.monotonic() - start
@@ -133,6 +144,9 @@ class Battle:
             *self.errands.problems,
             *findings.problems(everything, self.errands.done),
         ]
+        if broken:
+            self.folder.kept = True
+            broken.append(f"look into {self.folder.path}")
         course = Course(
             points_hit=[str(point) for point in self.points.hit],
             random_kills=self.kills.counts,
@@ -182,15 +196,14 @@ def run(plan: Plan) -> Report:
 def battle(plan: Plan) -> Iterator[Battle]:
     """Give a product with an attached mailbox, not yet under fire."""
     with ExitStack() as stack:
-        folder = Path(tempfile.mkdtemp(prefix="everpost-kill-"))
-        folder.chmod(0o755)  # Dovecot, started by root, reads mail as nobody
-        print(folder)
+        kept = stack.enter_context(_folder())
+        folder = kept.path
         dovecot = Dovecot(folder / "dovecot")
         dovecot.start()
         stack.callback(dovecot.stop)
         port, log = free_port(), folder / "sink.jsonl"
         stack.enter_context(_sink(port, log, plan))
-        points = Points(folder / "points")
+        points = Points(folder / "points", {name: [*of] for name, of in plan.points.items()})
         points.folder.mkdir()
         product = Instance(folder / "home", extra={"EVERPOST_CRASH_POINTS": str(points.folder)})
         stack.callback(product.stop)
@@ -200,10 +213,28 @@ def battle(plan: Plan) -> Iterator[Battle]:
         mailroom = Mailroom(dovecot, log, plan.mails, plan.seed)
         mailbox = product.attach(ADDRESS, SUPPORT, imap=dovecot.port, smtp=port, user=USER)
         product.call("PATCH", f"/api/v1/mailboxes/{mailbox}", {"sent_folder": evidence.SENT_FOLDER})
-        kills = RandomKills(product, plan.seed, plan.kills, plan.kill_seconds, plan.victims)
         yield Battle(
-            plan, product, dovecot, log, points, mailroom, Errands(product, mailbox), kills
+            plan=plan,
+            folder=kept,
+            product=product,
+            dovecot=dovecot,
+            sink_log=log,
+            points=points,
+            mailroom=mailroom,
+            errands=Errands(product, mailbox),
+            kills=RandomKills(product, plan.seed, plan.kills, plan.kill_seconds, plan.victims),
         )
+
+
+@contextmanager
+def _folder() -> Iterator[Folder]:
+    folder = Folder(Path(tempfile.mkdtemp(prefix="everpost-kill-")))
+    folder.path.chmod(0o755)  # Dovecot, started by root, reads mail as nobody
+    try:
+        yield folder
+    finally:
+        if not folder.kept:
+            shutil.rmtree(folder.path, ignore_errors=True)
 
 
 @contextmanager

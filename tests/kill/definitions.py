@@ -49,7 +49,7 @@ SUPPORT_SPEC: dict[str, Any] = {
             ],
         },
         "waiting": {
-            "on": [{"event": "email", "to": "reading"}],
+            "on": [{"event": "email", "to": "reading"}, {"event": "close", "to": "closed"}],
             "deadlines": [{"after": f"{DEADLINE_SECONDS} seconds", "to": "overdue"}],
         },
         "reading": {
@@ -70,7 +70,7 @@ SUPPORT_SPEC: dict[str, Any] = {
         },
         "overdue": {
             "enter": [{"notify": {"team": "leads", "template": "late"}}],
-            "on": [{"event": "email", "to": "reading"}],
+            "on": [{"event": "email", "to": "reading"}, {"event": "close", "to": "closed"}],
         },
         "closed": {"final": True},
     },

@@ -1,7 +1,7 @@
 """Killing: at each named point once, and at random moments."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +12,7 @@ PROCESSES = ("cases", "mail", "api", "temporal")
 
 # By who reaches them, in the order in which they are armed: the points whose recovery takes
 # longest first. The last one is reached by the mail worker as well as by the API.
-BY_PROCESS: dict[str, tuple[CrashPoint, ...]] = {
+BY_PROCESS: Mapping[str, Sequence[CrashPoint]] = {
     "mail": (
         CrashPoint.INTAKE_CLAIMED,
         CrashPoint.INTAKE_FETCHED,
@@ -28,7 +28,6 @@ BY_PROCESS: dict[str, tuple[CrashPoint, ...]] = {
     ),
     "api": (CrashPoint.API_ACCEPTED, CrashPoint.DELIVERY_SIGNALLED),
 }
-NOBODYS = set(CrashPoint) - {point for points in BY_PROCESS.values() for point in points}
 
 
 @dataclass
@@ -36,9 +35,7 @@ class Points:
     """Arms the points of each process one after the other."""
 
     folder: Path
-    waiting: dict[str, list[CrashPoint]] = field(
-        default_factory=lambda: {name: list(points) for name, points in BY_PROCESS.items()}
-    )
+    waiting: dict[str, list[CrashPoint]]
     armed: dict[str, CrashPoint] = field(default_factory=dict)
     hit: list[CrashPoint] = field(default_factory=list)
 
@@ -55,13 +52,21 @@ class Points:
     def look(self, ready: Sequence[str]) -> None:
         """Note what was hit, and arm the next points of the processes that are ready."""
         for process, point in list(self.armed.items()):
-            if (self.folder / f"{point}.hit").exists():
+            if self._hit(point).exists():
                 self.hit.append(point)
                 del self.armed[process]
         for process in ready:
-            if process not in self.armed and self.waiting[process]:
+            if process not in self.armed and self.waiting.get(process):
                 self.armed[process] = self.waiting[process].pop(0)
-                (self.folder / self.armed[process]).touch()
+                self.arm(self.armed[process])
+
+    def arm(self, point: CrashPoint) -> Path:
+        """Let the next process that reaches a point die there; return what is there once it has."""
+        (self.folder / point).touch()
+        return self._hit(point)
+
+    def _hit(self, point: CrashPoint) -> Path:
+        return self.folder / f"{point}.hit"
 
 
 @dataclass

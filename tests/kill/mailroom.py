@@ -53,12 +53,12 @@ class Mailroom:
         """Deliver new mails of new customers, and what came twice some time ago."""
         twins, self._twins = self._twins, []
         for letter in twins:
-            self._deliver(letter)
+            self.deliver(letter)
         for _ in range(size):
             self._deliver_first()
         monster = next(self._monsters, None)
         if monster is not None:
-            self._deliver(monster)
+            self.deliver(monster)
 
     def answer_replies(self) -> None:
         """Let customers answer the replies that they got since the last time."""
@@ -82,13 +82,14 @@ class Mailroom:
             letter = letters.question(number)
         self._numbers[letter.message_id] = number
         self._exchanges[number] = 1
-        self._deliver(letter)
+        self.deliver(letter)
         if number % TWIN_EVERY == 1:
             self._twins.append(letter)
         elif number % TWIN_EVERY == 3:
-            self._deliver(letter)
+            self.deliver(letter)
 
-    def _deliver(self, letter: Letter) -> None:
+    def deliver(self, letter: Letter) -> None:
+        """Put a mail into the mailbox."""
         self.letters[letter.message_id] = letter
         self.delivered += 1
         self.dovecot.deliver(USER, letter.raw)
@@ -112,12 +113,12 @@ class Mailroom:
             )
         elif self._echoes < 3:
             self._echoes += 1
-            self._deliver(letters.echo(sent.raw))
+            self.deliver(letters.echo(sent.raw))
             return
         else:
             return
         self._numbers[letter.message_id] = number
-        self._deliver(letter)
+        self.deliver(letter)
 
     def _original(self, sent: SunkMail) -> Letter | None:
         """Return the customer's mail that a reply answers."""

@@ -2,12 +2,16 @@
 
 import asyncio
 
+import pytest
+from sqlalchemy import select
+
 from contracts.clock import utc_now
-from ledgers import follow_ups
+from ledgers import follow_ups, record
 from store.tables import Case, CaseStatus, Intake, IntakeState
 from tests.ledgers.definitions import SUPPORT_2
+from tests.ledgers.interleaving import FOR_THE_OTHER_S, together
 from tests.ledgers.letters import CUSTOMER, letter
-from tests.ledgers.world import TENANT, World
+from tests.ledgers.world import TENANT, World, step
 
 
 async def open_case(world: World, *more: bytes) -> tuple[str, list[int]]:
@@ -109,24 +113,41 @@ async def test_all_that_is_given_back_goes_to_one_follow_up(world: World) -> Non
 async def test_a_row_that_the_closed_case_has_applied_is_not_handed_back(world: World) -> None:
     case_id, [row] = await open_case(world)
     await world.record(case_id, 2, status="closed", applied=[row])
-    async with world.database.write() as connection:
-        await follow_ups.hand_back(connection, TENANT, case_id, [row], utc_now())
+    await hand_back(world, case_id, row)
     assert (await world.by_uid(1)).state == IntakeState.APPLIED
     assert len(await world.cases()) == 1
 
 
-async def test_handing_back_at_once_opens_one_follow_up(world: World) -> None:
+async def test_handing_back_at_once_opens_one_follow_up(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     case_id, rows = await open_case(world, answer("a"), answer("b"))
     await world.close(case_id)
-
-    async def hand_back(*row_ids: int) -> None:
-        async with world.database.write() as connection:
-            await follow_ups.hand_back(connection, TENANT, case_id, row_ids, utc_now())
-
-    await asyncio.gather(hand_back(rows[1], rows[2]), hand_back(rows[1]), hand_back(rows[2]))
+    monkeypatch.setattr(follow_ups, "_mint", together(follow_ups._mint))
+    await asyncio.gather(*(hand_back(world, case_id, row) for row in rows[1:]))
     follow_up = await world.row(Case, follows=case_id)
     assert {(await world.by_uid(uid)).case_id for uid in (2, 3)} == {follow_up.id}
-    assert (await world.row(Intake, id=follow_up.opening_id)).case_id == follow_up.id
+
+
+async def test_a_row_that_was_handed_back_and_applied_meanwhile_stays_applied(
+    world: World,
+) -> None:
+    case_id, rows = await open_case(world, answer())
+    await world.close(case_id)
+    async with world.database.write() as connection:
+        await follow_ups.hand_back(connection, TENANT, case_id, rows[1:], utc_now())
+        later = asyncio.create_task(hand_back(world, case_id, rows[1]))
+        await asyncio.wait({later}, timeout=FOR_THE_OTHER_S)
+        target = await connection.scalar(select(Case.id).where(Case.follows == case_id))
+        await record.write(connection, step(str(target), 1, applied=rows[1:]))
+    await later
+    assert (await world.by_uid(2)).state == IntakeState.APPLIED
+
+
+async def hand_back(world: World, case_id: str, *row_ids: int) -> None:
+    """Hand rows back."""
+    async with world.database.write() as connection:
+        await follow_ups.hand_back(connection, TENANT, case_id, row_ids, utc_now())
 
 
 async def test_rows_of_a_workflow_that_was_ended_from_outside_wait_for_a_person(

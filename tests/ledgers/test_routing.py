@@ -10,6 +10,7 @@ from ledgers import intake, routing_store
 from mail.threading import WhyReview
 from store.tables import Case, Intake, IntakeState, Mailbox, Message
 from tests.ledgers.definitions import SUPPORT_2
+from tests.ledgers.interleaving import together
 from tests.ledgers.letters import ADDRESS, CUSTOMER, letter
 from tests.ledgers.world import TENANT, World, frozen
 
@@ -253,12 +254,15 @@ async def test_after_a_closed_follow_up_the_next_one_opens(world: World) -> None
     assert len(await world.cases()) == 3
 
 
-async def test_two_mailboxes_at_once_open_one_follow_up(world: World) -> None:
+async def test_two_mailboxes_at_once_open_one_follow_up(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     case_id = await open_case(world)
     await world.close(case_id)
     one = await world.attach()
     await world.mailbox("mailbox2")
     two = await world.attach("mailbox2")
+    monkeypatch.setattr(routing_store, "write", together(routing_store.write))
     await asyncio.gather(
         world.take(one, 2, letter("a", answers="<first@customer.test>")),
         world.take(two, 2, letter("b", answers="<first@customer.test>")),
@@ -342,6 +346,9 @@ async def test_one_tenant_never_finds_another_ones_cases_or_mails(world: World) 
     await world.take(other, 1, first)
     await world.take(other, 2, letter("token", to=world.token_address(case_id)))
     await world.take(other, 3, letter("reference", answers="<first@customer.test>"))
+    # Nor do they stand before its own.
+    await world.take(await world.attach(), 2, letter(answers="<first@customer.test>"))
+    assert (await world.by_uid(2, tenant=TENANT)).case_id == case_id
     theirs = {case.id for case in await world.rows(Case, tenant="other")}
     rows = await world.rows(Intake, tenant="other")
     assert {row.case_id for row in rows} == theirs

@@ -187,7 +187,7 @@ class Office:
 async def office(server: Client, folder: Path, sink: SmtpSink) -> AsyncIterator[Office]:
     """Give an office with a mailbox attached; its workers are not running yet."""
     tenant = f"t{secrets.token_hex(6)}"
-    database = Database(f"sqlite+aiosqlite:///{folder}/{tenant}.db")
+    database = Database(f"sqlite+aiosqlite:///{folder}/{tenant}.db", short_statements=True)
     await migrate(database)
     box = SecretBox([secrets.token_bytes(32)])
     smtp = SmtpPool()
