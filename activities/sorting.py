@@ -18,15 +18,18 @@ from contracts.classification import Classified
 from contracts.outbox import ClassifyRequest
 from ledgers import letters
 from store.database import Database
-from store.tables import Message
+from store.tables import Case, Message
 
 log = structlog.get_logger()
 
 # The model's turn ends after so many tries; keywords decide then.
 LLM_ATTEMPTS = 3
 
-# Labels, subject and text in; a verdict, or why there is none, out.
-Ask = Callable[[Mapping[str, LabelSpec], str, str], Awaitable[Classification | LlmFailure]]
+# Labels, subject, text and the model's name, if the definition has one, in; a verdict, or why
+# there is none, out.
+Ask = Callable[
+    [Mapping[str, LabelSpec], str, str, str | None], Awaitable[Classification | LlmFailure]
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ class Sorting:
     ) -> Classification | LlmFailure:
         if self.ask is None:
             return LlmFailure(LlmTrouble.UNREACHABLE, "no model is configured")
-        answer = await self.ask(definition.labels, subject, text)
+        answer = await self.ask(definition.labels, subject, text, definition.classifier.model)
         unreachable = isinstance(answer, LlmFailure) and answer.trouble is LlmTrouble.UNREACHABLE
         if unreachable and activity.info().attempt < LLM_ATTEMPTS:
             raise ApplicationError("the model is unreachable", type="LlmUnreachable")
@@ -72,9 +75,21 @@ class Sorting:
                 connection, request.tenant, request.definition_hash
             )
             row = (
-                await connection.execute(select(Message.subject, Message.text).where(*_of(request)))
+                await connection.execute(
+                    select(Message.subject, Message.text, Case.opening_id)
+                    .join_from(
+                        Message,
+                        Case,
+                        (Case.tenant == Message.tenant) & (Case.id == Message.case_id),
+                    )
+                    .where(*_of(request))
+                )
             ).one_or_none()
-        return (definition, row.subject, row.text) if row else (definition, "", "")
+        if row is None:
+            return definition, "", ""
+        # The subject of an answer is that of the first mail: only its new words count.
+        subject = row.subject if row.opening_id == request.event_id else ""
+        return definition, subject, row.text
 
     async def _store(self, request: ClassifyRequest, verdict: Classified) -> None:
         async with self.database.write() as connection:

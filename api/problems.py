@@ -69,6 +69,7 @@ KINDS: Mapping[type[Exception], Kind] = {
     errors.CaseDataInvalid: Kind(
         HTTPStatus.UNPROCESSABLE_ENTITY, "case-data-invalid", "The data does not fit"
     ),
+    errors.StartRefused: Kind(HTTPStatus.CONFLICT, "start-refused", "It can't be started so"),
     errors.CaseNotFound: Kind(HTTPStatus.NOT_FOUND, "case-not-found", "No such case"),
     errors.CaseClosed: Kind(HTTPStatus.CONFLICT, "case-closed", "The case has ended"),
     errors.KeyReused: Kind(HTTPStatus.CONFLICT, "key-reused", "The key is taken"),

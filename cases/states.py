@@ -88,10 +88,10 @@ class Classifier(Model):
 
     kind: ClassifierKind = ClassifierKind.KEYWORD
     threshold: Annotated[StrictFloat, Field(ge=0, le=1)] = Field(
-        0.7, description="Below this confidence a mail counts as unclassified."
+        0.7, description="Below this confidence the model's verdict gives way to the keywords'."
     )
     model: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(
-        None, description="The language model's name, for kind llm."
+        None, description="The language model's name, for kind llm; else the one of the settings."
     )
 
 

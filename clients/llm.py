@@ -64,15 +64,18 @@ class LlmClient:
             timeout=openai.Timeout(timeout.total_seconds(), connect=_CONNECT_TIMEOUT_SECONDS),
         )
 
-    async def complete(self, prompt: Prompt, schema: Mapping[str, Any]) -> LlmAnswer:
+    async def complete(
+        self, prompt: Prompt, schema: Mapping[str, Any], model: str | None = None
+    ) -> LlmAnswer:
         """Return the model's answer to a prompt, constrained to a JSON Schema where it can be.
 
-        Raises LlmUnreachable for what may pass and LlmRefused for what will not.
+        `model` is another model of the same endpoint than the client's own. Raises
+        LlmUnreachable for what may pass and LlmRefused for what will not.
         """
         try:
             # The library's timeout is for each read; a body that drips would never end.
             async with asyncio.timeout(self._timeout.total_seconds()):
-                completion = await self._ask(prompt, schema)
+                completion = await self._ask(prompt, schema, model or self._model)
         # "from None": the library's errors quote the endpoint, which may quote key and mail.
         except (openai.APITimeoutError, TimeoutError):
             raise LlmUnreachable(f"no answer within {self._timeout}") from None
@@ -83,15 +86,15 @@ class LlmClient:
         # What the library raises for bodies that are no JSON, or none of the right shape.
         except (openai.OpenAIError, ValueError, TypeError, AttributeError, RecursionError):
             raise LlmUnreachable("the endpoint did not speak the protocol") from None
-        return _answer(completion, self._model)
+        return _answer(completion, model or self._model)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
 
-    async def _ask(self, prompt: Prompt, schema: Mapping[str, Any]) -> ChatCompletion:
+    async def _ask(self, prompt: Prompt, schema: Mapping[str, Any], model: str) -> ChatCompletion:
         return await self._client.chat.completions.create(
-            model=self._model,
+            model=model,
             messages=[
                 {"role": "system", "content": prompt.system},
                 {"role": "user", "content": prompt.user},

@@ -138,7 +138,8 @@ def welcome(settings: Settings, admin: Admin, *, logged_in: bool) -> str:
         "Temporal Web UI": f"http://{network_place(host, settings.temporal_ui_port)}",
         "SMTP": network_place(host, settings.smtp_port),
         "IMAP": network_place(host, settings.imap_port),
-        "Demo mailboxes": "support@everpost.test, first@customer.test, second@customer.test"
+        "Demo mailboxes": "support@everpost.test, leads@everpost.test,"
+        " first@customer.test, second@customer.test"
         " (password: demo)",
         "Admin": _login_line(settings, admin, logged_in=logged_in),
         "Folder": f"{settings.home}  (logs in logs/)",

@@ -125,7 +125,7 @@ def _demo_mailbox(settings: Settings) -> MailboxSettings:
         imap_username=DEMO_ADDRESS,
         imap_secret=secret,
         folder="INBOX",
-        sent_folder="Sent",
+        sent_folder=None,  # the demo server has none
         smtp_host=settings.reachable_host,
         smtp_port=settings.smtp_port,
         smtp_tls=Tls.PLAIN,

@@ -16,12 +16,12 @@ class Asker:
     model: LlmClient
 
     async def __call__(
-        self, labels: Mapping[str, LabelSpec], subject: str, text: str
+        self, labels: Mapping[str, LabelSpec], subject: str, text: str, model: str | None
     ) -> Classification | LlmFailure:
         """Return the model's verdict, or why it gave none."""
         try:
             answer = await self.model.complete(
-                llm.prompt(labels, subject, text), llm.answer_schema(labels)
+                llm.prompt(labels, subject, text), llm.answer_schema(labels), model
             )
         except LlmUnreachable as error:
             return LlmFailure(LlmTrouble.UNREACHABLE, str(error))

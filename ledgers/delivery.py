@@ -32,6 +32,7 @@ FIRST_REDELIVERY = timedelta(seconds=20)
 LONGEST_REDELIVERY = timedelta(minutes=10)
 # A signal of so many events of the largest size stays below the server's 2 MB.
 EVENTS_A_SIGNAL = 20
+SUBJECT_CHARS = 200
 # Nobody's rows are at fault; all are tried again as soon as the server is back.
 # The SDK calls its own timeout "cancelled".
 SERVER_AWAY = frozenset(
@@ -183,6 +184,7 @@ class Delivery:
             definition=row.definition,
             version=row.definition_version,
             mailbox_id=row.mailbox_id,
+            subject=row.subject[:SUBJECT_CHARS],
             customer_hash=self.secrets.keyed_hash(row.customer) if row.customer else None,
             data=row.initial_data,
             opening=CaseEvent(

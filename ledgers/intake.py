@@ -79,9 +79,11 @@ async def attach(
         )
         watcher = Watcher(tenant, mailbox_id, row.folder, uidvalidity, row.epoch + 1)
         await _settle_unlisted(connection, watcher)
-        newest = await _newest_under_older_validity(connection, watcher)
-        # A server whose clock was ahead once must not have all later mail held.
-        newest = min(newest, now) if newest else None
+        newest = None
+        if start_uid == 0:
+            newest = await _newest_under_older_validity(connection, watcher)
+            # A server whose clock was ahead once must not have all later mail held.
+            newest = min(newest, now) if newest else None
         return Attached(watcher, max(start_uid, 1), attached_at, start_uid == 0, newest)
 
 
@@ -222,6 +224,16 @@ async def unclaim(database: Database, watcher: Watcher, row_ids: Sequence[int]) 
             .where(Intake.id.in_(row_ids), Intake.state == IntakeState.SEEN, Intake.attempts > 0)
             .values(attempts=Intake.attempts - 1)
         )
+
+
+async def keep_bytes(database: Database, watcher: Watcher, row_id: int, blob: str) -> None:
+    """Note where a mail's bytes are before it is read: should that fail again, a person has them.
+
+    For mails that were tried before; the others' are noted with what becomes of them.
+    """
+    async with database.write() as connection:
+        await hold_epoch(connection, watcher)
+        await connection.execute(update(Intake).where(Intake.id == row_id).values(blob=blob))
 
 
 async def quarantine(database: Database, watcher: Watcher, refused: Iterable[Refused]) -> None:

@@ -113,19 +113,21 @@ class Router:
             IntakeState.ROUTED,
             case=case,
             opens_case=opens_case,
-            event=facts_of(mail.message, case, robot),
+            event=facts_of(mail.message, case, robot, opens_case=opens_case),
             robot=robot,
         )
 
 
-def facts_of(message: Message, case: KnownCase, robot: Robot | None) -> dict[str, Json]:
+def facts_of(
+    message: Message, case: KnownCase, robot: Robot | None, *, opens_case: bool
+) -> dict[str, Json]:
     """Return what guards may ask of a mail, with the keyword classifier's verdict.
 
-    The body stays in the store: an event is a payload of a signal, kept in its history.
+    The subject of an answer is that of the first mail, so only the new words count there. The
+    body stays in the store: an event is a payload of a signal, kept in its history.
     """
-    verdict = keyword.classify(
-        case.definition.labels, message.subject, message.new_text or message.text
-    )
+    subject = message.subject if opens_case else ""
+    verdict = keyword.classify(case.definition.labels, subject, message.new_text or message.text)
     sender = message.sender
     return {
         "from": sender.address if sender else None,

@@ -222,6 +222,11 @@ class _Session:
         reached(CrashPoint.INTAKE_FETCHED)
         claims = [claim for claim in claims if claim.uid in raws]
         blobs = await self._store(claims, raws)
+        for claim, blob in zip(claims, blobs, strict=True):
+            if claim.attempts > 1:
+                await intake.keep_bytes(
+                    self.watch.delivery.database, self._attached.watcher, claim.row_id, blob
+                )
         reached(CrashPoint.INTAKE_STORED)
         parsed = await self.watch.parser.read([raws[claim.uid] for claim in claims])
         arrived: list[Arrived] = []

@@ -186,9 +186,10 @@ def test_a_definition_with_mistakes_is_told_with_their_places(
 ) -> None:
     (tmp_path / "odd.yaml").write_text("id: odd\n")
     logged_in.answers["POST /api/v1/workflows/validate"] = (
-        200,
+        422,
         {
-            "valid": False,
+            "title": "The definition is not valid",
+            "detail": "It has one mistake.",
             "problems": [{"place": "start", "message": "missing", "suggestion": None}],
         },
     )

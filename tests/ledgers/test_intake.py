@@ -165,6 +165,7 @@ async def test_an_older_epoch_changes_nothing(world: World) -> None:
         intake.unclaim(world.database, old.watcher, [found.row_id]),
         intake.quarantine(world.database, old.watcher, [refused]),
         intake.settle_gone(world.database, old.watcher, []),
+        intake.keep_bytes(world.database, old.watcher, found.row_id, "blob"),
         intake.forget_taken_back(world.database, old.watcher, 1),
         routing.accept(world.database, old, world.keys, [mail], utc_now()),
     ):

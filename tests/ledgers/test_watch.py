@@ -219,6 +219,7 @@ async def test_a_mail_that_ends_the_worker_is_quarantined_after_three_and_alone(
     rows = await post.decided(6)
     assert [row.state == IntakeState.QUARANTINED for row in rows] == [True] + [False] * 5
     assert rows[0].reason == "reading it failed 3 times"
+    assert b"deadly" in await post.watch.blobs.get(rows[0].blob)
 
 
 async def test_a_blob_store_that_is_away_quarantines_nothing(post: Post, tmp_path: Path) -> None:
