@@ -195,7 +195,7 @@ def test_a_definition_with_mistakes_is_told_with_their_places(
     )
     assert everpost("definitions", "validate", "odd.yaml") == (
         1,
-        "odd.yaml has mistakes:\n  start: missing\n",
+        "The definition is not valid: It has one mistake.\n  start: missing\n",
     )
 
 
