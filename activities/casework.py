@@ -53,7 +53,9 @@ class Casework:
             outcome = await self._send(request)
         except TryLater as error:
             log.info("mail.waits", reason=str(error), attempt=activity.info().attempt)
-            raise ApplicationError(str(error), type="TryLater") from error
+            raise ApplicationError(
+                str(error), type="TryLater", next_retry_delay=error.after
+            ) from error
         except outbox.RequestChanged as error:
             raise ApplicationError(str(error), type="RequestChanged", non_retryable=True) from error
         log.info(f"{request.kind}.{outcome.state}", outbox_id=outcome.outbox_id)

@@ -79,7 +79,7 @@ WATCH_MAILBOX: Declared[Watch, str] = Declared(
         "start_to_close_timeout": timedelta(days=7),
         # Another worker takes over this soon after one has died.
         "heartbeat_timeout": timedelta(seconds=6),
-        "retry_policy": RetryPolicy(maximum_interval=timedelta(seconds=10)),
+        "retry_policy": RetryPolicy(maximum_interval=timedelta(seconds=2)),
     },
 )
 
@@ -89,7 +89,7 @@ WATCH_DELIVERIES: Declared[TenantWatch, None] = Declared(
     {
         "start_to_close_timeout": timedelta(days=7),
         "heartbeat_timeout": timedelta(seconds=6),
-        "retry_policy": RetryPolicy(maximum_interval=timedelta(seconds=10)),
+        "retry_policy": RetryPolicy(maximum_interval=timedelta(seconds=2)),
     },
 )
 

@@ -40,7 +40,15 @@ RESENT_AFTER = "resent_after"
 
 
 class TryLater(Exception):
-    """Certainly not sent, or somebody else is at it: Temporal tries again."""
+    """Certainly not sent, or somebody else is at it: Temporal tries again.
+
+    `after` says when, where that is known better than by backing off.
+    """
+
+    def __init__(self, reason: str, after: timedelta | None = None) -> None:
+        """Keep the reason and the time."""
+        super().__init__(reason)
+        self.after = after
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +77,8 @@ class Sender:
 
     async def _take_over(self, row: outbox.Row) -> outbox.Row:
         """Return the row once its owner's lease is over; what it left is unknown."""
-        if row.lease_until is not None and row.lease_until > utc_now():
-            raise TryLater("another process is sending this mail")
+        if row.lease_until is not None and (left := row.lease_until - utc_now()) > timedelta(0):
+            raise TryLater("another process is sending this mail", after=left)
         await outbox.abandon(self.database, row)
         return await outbox.read(self.database, row.id)
 
@@ -121,7 +129,7 @@ class Sender:
                 if not await outbox.begin_attempt(self.database, row, owner):
                     raise TryLater("another process is sending this mail")
                 reached(CrashPoint.OUTBOX_ATTEMPTING)
-                sent = await self._data(row, owner, transaction)
+                answer = await self._data(row, owner, transaction)
         except SmtpUnsent as error:
             await self._back_to_intended(row, owner, error)
             raise TryLater(error.reason) from error
@@ -131,28 +139,35 @@ class Sender:
             raise TryLater("the mail server refuses the login") from error
         except SmtpRefused as error:
             await self._refused(row, owner, error)
-            sent = None
-        if sent is not None and account.sent_folder is None:
-            return sent
-        outcome = await self._ended(row.id)
-        if outcome.state == OutboxState.UNKNOWN:
-            settled = await self._settle_unknown(
-                await outbox.read(self.database, row.id), account, resend=resend_unknown
-            )
-            if settled.state is OutboxState.INTENDED:
-                raise TryLater("sent again by policy")
-            return settled.outcome() or outcome
-        if outcome.state == OutboxState.SENT:
+            return await self._ended(row.id)
+        # The connection is free for the next mail while this one's end is written down.
+        if answer is None:
+            return await self._after_unknown(row, account, resend=resend_unknown)
+        reached(CrashPoint.OUTBOX_ANSWERED)
+        outcome = await self._accepted(row, owner, answer, transaction.refused)
+        reached(CrashPoint.OUTBOX_SENT)
+        if outcome.state == OutboxState.SENT and account.sent_folder is not None:
             return await self._filed(row, account, look_first=False)
         return outcome
 
+    async def _after_unknown(
+        self, row: outbox.Row, account: Account, *, resend: bool
+    ) -> SendOutcome:
+        """Settle an attempt without an answer, as far as it can be."""
+        settled = await self._settle_unknown(
+            await outbox.read(self.database, row.id), account, resend=resend
+        )
+        if settled.state is OutboxState.INTENDED:
+            raise TryLater("sent again by policy")
+        return settled.outcome() or await self._ended(row.id)
+
     async def _data(
         self, row: outbox.Row, owner: str, transaction: SmtpTransaction
-    ) -> SendOutcome | None:
-        """Send the mail, and return how it ended where the server's answer said so."""
+    ) -> SmtpAnswer | None:
+        """Send the mail, and return the server's answer; None where there was none."""
         async with _renewing(self.database, row.id, owner):
             try:
-                answer = await transaction.data(row.raw)
+                return await transaction.data(row.raw)
             except SmtpOutcomeUnknown as error:
                 await outbox.end_attempt(
                     self.database,
@@ -163,10 +178,6 @@ class Sender:
                     evidence=_evidence(row, error.answer, transaction.refused),
                 )
                 return None
-        reached(CrashPoint.OUTBOX_ANSWERED)
-        outcome = await self._accepted(row, owner, answer, transaction.refused)
-        reached(CrashPoint.OUTBOX_SENT)
-        return outcome
 
     async def _accepted(
         self,

@@ -93,7 +93,7 @@ def cases_worker(shared: Parts) -> Worker:
         activities=[casework.record, casework.send],
         workflow_runner=workflow_runner(),
         max_cached_workflows=CACHED_WORKFLOWS,
-        max_concurrent_activities=24,
+        max_concurrent_activities=100,
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
         graceful_shutdown_timeout=GRACE,

@@ -2,9 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import delete
 
-from clients.imap import ImapConnection, ImapDisconnected
+from clients.imap import FolderStatus, ImapConnection, ImapDisconnected, MailSize
 from contracts.clock import utc_now
 from ledgers import intake, watch
 from ledgers.crash_points import CrashPoint
@@ -165,8 +165,9 @@ async def test_flags_on_the_server_stay_as_they_were(post: Post) -> None:
         await post.decided(1)
     with post.dovecot.server.session(post.dovecot.user) as client:
         client.select("INBOX", readonly=True)
-        _, found = client.search(None, "UNSEEN")
-    assert found == [b"1"]
+        _, unseen = client.search(None, "UNSEEN")
+        _, recent = client.search(None, "RECENT")
+    assert (unseen, recent) == ([b"1"], [b"1"])
 
 
 async def test_an_oversize_mail_is_quarantined_unread_and_the_next_one_goes_on(
@@ -285,6 +286,26 @@ async def test_after_a_uidvalidity_change_nothing_is_handled_twice_and_new_mail_
     assert states.count(IntakeState.DUPLICATE) == 2
     assert [row.reason for row in rows if row.state == IntakeState.IGNORED] == ["before start"]
     assert await post.subjects() == ["one", "two", "three"]
+
+
+async def test_a_uidvalidity_that_changes_under_a_connection_is_noticed(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    often = replace(QUICK, recheck=timedelta(milliseconds=100), full_listing=timedelta(0))
+    post.watch = replace(post.watch, pace=often)
+    async with post.watching():
+        post.dovecot.deliver(letter("one"))
+        [row] = await post.decided(1)
+        real = ImapConnection.select
+
+        async def select(self: ImapConnection, folder: str, *, read_only: bool) -> FolderStatus:
+            status = await real(self, folder, read_only=read_only)
+            return replace(status, uidvalidity=row.uidvalidity + 1)
+
+        monkeypatch.setattr(ImapConnection, "select", select)
+        [again] = await post.decided(1, uidvalidity=row.uidvalidity + 1)
+        assert again.duplicate_of == row.id
+        assert (await post.health()).last_error is None
 
 
 async def test_uids_that_a_restored_backup_gives_again_name_new_mails(
@@ -422,6 +443,29 @@ async def test_a_mail_that_vanishes_before_it_is_read_is_settled(post: Post) -> 
         gone, there = await post.decided(2)
     assert (gone.state, gone.reason) == (IntakeState.IGNORED, "gone before it could be read")
     assert there.state in (IntakeState.ROUTED, IntakeState.DELIVERED)
+
+
+async def test_a_mail_that_is_listed_and_not_returned_is_asked_for_later(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real_sizes, real_wait = ImapConnection.sizes, ImapConnection.wait
+    asked, waited = asyncio.Event(), asyncio.Event()
+
+    async def sizes(self: ImapConnection, uids: Iterable[int]) -> dict[int, MailSize]:
+        asked.set()
+        return await real_sizes(self, uids) if waited.is_set() else {}
+
+    async def wait(self: ImapConnection, *_: timedelta, **__: timedelta) -> bool:
+        if asked.is_set():
+            waited.set()
+        return await real_wait(self, timedelta(milliseconds=50))
+
+    monkeypatch.setattr(ImapConnection, "sizes", sizes)
+    monkeypatch.setattr(ImapConnection, "wait", wait)
+    async with post.watching():
+        post.dovecot.deliver(letter())
+        [row] = await post.decided(1)
+    assert (row.state != IntakeState.QUARANTINED, row.attempts) == (True, 2)
 
 
 @pytest.mark.parametrize(
