@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.clock import utc_now
@@ -317,10 +317,30 @@ async def settle(
     )
 
 
+async def begin_filing(database: Database, row_id: int, owner: str) -> bool:
+    """Take the filing of a sent mail; False while somebody else is at it."""
+    now = utc_now()
+    return await _set(
+        database,
+        row_id,
+        (
+            Outbox.state == OutboxState.SENT,
+            or_(Outbox.lease_until.is_(None), Outbox.lease_until < now),
+        ),
+        owner=owner,
+        lease_until=now + LEASE,
+    )
+
+
 async def file(database: Database, row_id: int) -> bool:
     """Set `sent → filed`: a copy is in the Sent folder."""
     return await _set(
-        database, row_id, (Outbox.state == OutboxState.SENT,), state=OutboxState.FILED
+        database,
+        row_id,
+        (Outbox.state == OutboxState.SENT,),
+        state=OutboxState.FILED,
+        owner=None,
+        lease_until=None,
     )
 
 

@@ -68,7 +68,7 @@ class Sender:
             row = await self._settle_unknown(row, account, resend=resend_unknown)
         if row.state is OutboxState.SENT:
             # Whoever sent it may have ended before the copy was filed.
-            return await self._filed(row, account, look_first=True)
+            return await self._filed(row, account, owner, look_first=True)
         if (outcome := row.outcome()) is not None:
             return outcome
         if utc_now() - row.created_at > outbox.GIVE_UP_AFTER:
@@ -147,7 +147,7 @@ class Sender:
         outcome = await self._accepted(row, owner, answer, transaction.refused)
         reached(CrashPoint.OUTBOX_SENT)
         if outcome.state == OutboxState.SENT and account.sent_folder is not None:
-            return await self._filed(row, account, look_first=False)
+            return await self._filed(row, account, owner, look_first=False)
         return outcome
 
     async def _after_unknown(
@@ -237,21 +237,29 @@ class Sender:
                 evidence=evidence,
             )
 
-    async def _filed(self, row: outbox.Row, account: Account, *, look_first: bool) -> SendOutcome:
+    async def _filed(
+        self, row: outbox.Row, account: Account, owner: str, *, look_first: bool
+    ) -> SendOutcome:
         """Put a copy into the Sent folder, after `sent` is committed; a failure is only shown."""
-        if account.sent_folder is not None:
-            try:
-                if not (look_first and await _is_in_sent(account, row.message_id)):
-                    await _append(account, account.sent_folder, row.raw)
-                await outbox.file(self.database, row.id)
-            except (ImapError, ValueError) as error:
-                log.warning(
-                    "reply.not_filed",
-                    tenant=row.tenant,
-                    case_id=row.case_id,
-                    message_id=row.message_id,
-                    error=type(error).__name__,
-                )
+        if account.sent_folder is None:
+            return await self._ended(row.id)
+        if not await outbox.begin_filing(self.database, row.id, owner):
+            ended = await self._ended(row.id)
+            if ended.state == OutboxState.SENT:
+                raise TryLater("another process files the copy", after=outbox.LEASE)
+            return ended
+        try:
+            if not (look_first and await _is_in_sent(account, row.message_id)):
+                await _append(account, account.sent_folder, row.raw)
+            await outbox.file(self.database, row.id)
+        except (ImapError, ValueError) as error:
+            log.warning(
+                "reply.not_filed",
+                tenant=row.tenant,
+                case_id=row.case_id,
+                message_id=row.message_id,
+                error=type(error).__name__,
+            )
         return await self._ended(row.id)
 
     async def _ended(self, row_id: int) -> SendOutcome:
