@@ -208,6 +208,7 @@ class Case(Table):
         Index("cases_by_time", "tenant", "opened_at", "id"),
         Index("cases_by_status", "tenant", "status", "opened_at"),
         Index("cases_by_customer", "tenant", "customer"),
+        Index("cases_by_predecessor", "tenant", "follows"),
     )
     tenant: Mapped[str] = mapped_column(String(64), primary_key=True)
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
@@ -253,6 +254,7 @@ class Message(Table):
     __table_args__ = (
         Index("messages_by_case", "tenant", "case_id", "at"),
         Index("messages_by_message_id", "tenant", "message_id"),
+        Index("messages_by_intake", "tenant", "intake_id"),
         {"sqlite_autoincrement": True},
     )
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)

@@ -81,11 +81,13 @@ class CaseWorkflow:
 
     @workflow.signal(name=TAKE_SIGNAL)
     def take(self, events: list[CaseEvent]) -> None:
-        """Take events; one that came before is the same one."""
+        """Take events; one that came before is the same one, and is only acknowledged again."""
         for event in events:
             if event.id not in self._seen:
                 self._seen[event.id] = None
                 self._inbox.append(event)
+            elif all(event.id != queued.id for queued in self._inbox):
+                self._applied.append(event.id)
 
     @workflow.query(name=OUTLOOK_QUERY)
     def outlook(self) -> Snapshot:
@@ -128,7 +130,7 @@ class CaseWorkflow:
         self._absorb(engine.start(self._net, self._start.data, workflow.now(), _event(opening)))
 
     def _has_news(self) -> bool:
-        return bool(self._inbox or self._endings) or self._is_due()
+        return bool(self._inbox or self._endings or self._applied) or self._is_due()
 
     def _is_due(self) -> bool:
         return self._timer is not None and self._timer.done()

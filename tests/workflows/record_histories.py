@@ -4,6 +4,7 @@ To be run, and its files committed beside the old ones, whenever a workflow gets
 """
 
 import asyncio
+import socket
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
@@ -129,7 +130,9 @@ async def _write(desk: Office, name: str, case_id: str) -> None:
         )
         history = await handle.fetch_history()
         number = 1 + sum(1 for _ in FOLDER.glob(f"{name}-*.json"))
-        (FOLDER / f"{name}-{number}.json").write_text(history.to_json())
+        # Which machine recorded it is nobody's business.
+        text = history.to_json().replace(f"@{socket.gethostname()}", "@recorder")
+        (FOLDER / f"{name}-{number}.json").write_text(text)
     async with desk.parts.database.read() as connection:
         documents = await desk.documents(connection)
     for hash_, document in documents:

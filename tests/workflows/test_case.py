@@ -4,11 +4,13 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 from temporalio.client import WorkflowExecutionStatus
 
 from classifiers.chain import LlmFailure, LlmTrouble
 from classifiers.result import Classification
 from contracts.clock import utc_now
+from store.tables import Intake
 from tests.product.mails import customer_mail
 from tests.servers.smtp_sink import Fault
 from tests.workflows.definitions import DECISION, SUPPORT
@@ -204,3 +206,22 @@ async def test_a_deadline_of_a_month_fires_once(timeless: Office) -> None:
     history = await timeless.workflow(case_id).fetch_history()
     times = [event.event_time.ToDatetime() for event in history.events]
     assert times[-1] - times[0] > timedelta(days=59)
+
+
+async def test_an_event_that_comes_again_after_its_record_is_acknowledged_again(
+    desk: Office,
+) -> None:
+    await desk.register(SUPPORT)
+    await desk.start_workers()
+    case_id = await desk.receive(customer_mail(CUSTOMER, ADDRESS, "a question", "Hello"))
+    await desk.until_state(case_id, "waiting")
+    accepted = await desk.door.accept(desk.tenant, case_id, "1", "ping", {})
+    await desk.until_intake(accepted.event_id, "applied")
+    async with desk.parts.database.write() as connection:
+        await connection.execute(
+            update(Intake).where(Intake.id == accepted.event_id).values(state="routed")
+        )
+    await desk.parts.delivery.deliver(desk.tenant, [accepted.event_id])
+    await desk.until_intake(accepted.event_id, "applied")
+    fired = [entry for entry in await desk.trace(case_id) if entry["kind"] == "fired"]
+    assert [entry["cause"] for entry in fired].count(str(accepted.event_id)) == 1

@@ -38,6 +38,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant", "id"),
     )
     op.create_index("cases_by_customer", "cases", ["tenant", "customer"])
+    op.create_index("cases_by_predecessor", "cases", ["tenant", "follows"])
     op.create_index("cases_by_status", "cases", ["tenant", "status", "opened_at"])
     op.create_index("cases_by_time", "cases", ["tenant", "opened_at", "id"])
 
@@ -151,6 +152,7 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("messages_by_case", "messages", ["tenant", "case_id", "at"])
+    op.create_index("messages_by_intake", "messages", ["tenant", "intake_id"])
     op.create_index("messages_by_message_id", "messages", ["tenant", "message_id"])
 
     op.create_table(
