@@ -93,6 +93,8 @@ def cases_worker(shared: Parts) -> Worker:
         activities=[casework.record, casework.send],
         workflow_runner=workflow_runner(),
         max_cached_workflows=CACHED_WORKFLOWS,
+        # How long a case waits for the worker that knew it last, after that one has died.
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=5),
         max_concurrent_activities=100,
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
