@@ -75,9 +75,9 @@ class Delivery:
             for case_id, of_case in groupby(rows, key=lambda row: row.case_id):
                 group.create_task(one_case(str(case_id), list(of_case)))
         reached(CrashPoint.DELIVERY_SIGNALLED)
-        await self._mark(delivered, state=IntakeState.DELIVERED, delivered_at=utc_now())
+        await self._mark(tenant, delivered, state=IntakeState.DELIVERED, delivered_at=utc_now())
         # Later each time, so that what can't be delivered does not stand in the others' way.
-        await self._mark(failed)
+        await self._mark(tenant, failed)
 
     async def deliver_now(self, tenant: str, row_ids: Sequence[int]) -> None:
         """Deliver rows that were just committed; never raises: the delivery watch tries again."""
@@ -174,7 +174,7 @@ class Delivery:
                         & (DefinitionVersion.definition == Case.definition)
                         & (DefinitionVersion.version == Case.definition_version),
                     )
-                    .join(Intake, Intake.id == Case.opening_id)
+                    .join(Intake, (Intake.tenant == Case.tenant) & (Intake.id == Case.opening_id))
                     .where(Case.tenant == tenant, Case.id == case_id)
                 )
             ).one()
@@ -222,7 +222,7 @@ class Delivery:
             await follow_ups.hand_back(connection, tenant, case_id, row_ids, utc_now())
 
     # The columns differ by caller, so their types do.
-    async def _mark(self, row_ids: Sequence[int], **values: Any) -> None:
+    async def _mark(self, tenant: str, row_ids: Sequence[int], **values: Any) -> None:
         """Count a delivery of rows that are not applied yet, and say when the next is due."""
         if not row_ids:
             return
@@ -231,7 +231,11 @@ class Delivery:
             rows = (
                 await connection.execute(
                     select(Intake.id, Intake.deliveries)
-                    .where(Intake.id.in_(row_ids), Intake.state.in_(UNDELIVERED))
+                    .where(
+                        Intake.tenant == tenant,
+                        Intake.id.in_(row_ids),
+                        Intake.state.in_(UNDELIVERED),
+                    )
                     .order_by(Intake.deliveries, Intake.id)
                     # Or the case could apply one meanwhile, and it would look unapplied again.
                     .with_for_update()
@@ -241,7 +245,7 @@ class Delivery:
                 wait = min(FIRST_REDELIVERY * 2 ** min(deliveries, 10), LONGEST_REDELIVERY)
                 await connection.execute(
                     update(Intake)
-                    .where(Intake.id.in_([row.id for row in group]))
+                    .where(Intake.tenant == tenant, Intake.id.in_([row.id for row in group]))
                     .values(deliveries=deliveries + 1, due_at=now + wait, **values)
                 )
 

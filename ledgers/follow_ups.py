@@ -61,7 +61,7 @@ async def _route(
     if mails:
         await _follow_up(connection, tenant, case_id, mails, now)
     if others:
-        await _settle(connection, others, IntakeState.IGNORED, CLOSED_BEFORE_USE)
+        await _settle(connection, tenant, others, IntakeState.IGNORED, CLOSED_BEFORE_USE)
 
 
 async def leave_to_a_person(
@@ -120,7 +120,7 @@ async def _follow_up(
     )
     await connection.execute(
         update(Intake)
-        .where(Intake.id.in_(row_ids))
+        .where(Intake.tenant == tenant, Intake.id.in_(row_ids))
         .values(case_id=target, state=IntakeState.ROUTED, due_at=now, applied_at=None, deliveries=0)
     )
 
@@ -140,7 +140,9 @@ async def _mint(
     if newest is None:
         raise LookupError(f"case {case_id} has a definition that is not registered")
     received_at = (
-        await connection.execute(select(Intake.received_at).where(Intake.id == opening_id))
+        await connection.execute(
+            select(Intake.received_at).where(Intake.tenant == tenant, Intake.id == opening_id)
+        )
     ).scalar_one()
     target = new_case_id()
     await connection.execute(
@@ -179,8 +181,14 @@ async def _mint(
 
 
 async def _settle(
-    connection: AsyncConnection, row_ids: Sequence[int], state: IntakeState, reason: str
+    connection: AsyncConnection,
+    tenant: str,
+    row_ids: Sequence[int],
+    state: IntakeState,
+    reason: str,
 ) -> None:
     await connection.execute(
-        update(Intake).where(Intake.id.in_(row_ids)).values(state=state, reason=reason, due_at=None)
+        update(Intake)
+        .where(Intake.tenant == tenant, Intake.id.in_(row_ids))
+        .values(state=state, reason=reason, due_at=None)
     )

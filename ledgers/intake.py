@@ -163,7 +163,7 @@ async def claim(
         known = {int(row.uid): row for row in rows}
         seen = [row for row in known.values() if row.state == IntakeState.SEEN]
         await _quarantine_exhausted(
-            connection, [row.id for row in seen if row.attempts >= MAX_ATTEMPTS]
+            connection, watcher, [row.id for row in seen if row.attempts >= MAX_ATTEMPTS]
         )
         again = sorted((row.attempts, row.uid) for row in seen if row.attempts < MAX_ATTEMPTS)
         fresh = [uid for uid in uids if uid not in known]
@@ -210,7 +210,7 @@ async def settle_gone(database: Database, watcher: Watcher, listed: Sequence[int
         if gone:
             await connection.execute(
                 update(Intake)
-                .where(Intake.id.in_(gone))
+                .where(*_of(watcher), Intake.id.in_(gone))
                 .values(state=IntakeState.IGNORED, reason="gone before it could be read")
             )
 
@@ -221,7 +221,12 @@ async def unclaim(database: Database, watcher: Watcher, row_ids: Sequence[int]) 
         await hold_epoch(connection, watcher)
         await connection.execute(
             update(Intake)
-            .where(Intake.id.in_(row_ids), Intake.state == IntakeState.SEEN, Intake.attempts > 0)
+            .where(
+                *_of(watcher),
+                Intake.id.in_(row_ids),
+                Intake.state == IntakeState.SEEN,
+                Intake.attempts > 0,
+            )
             .values(attempts=Intake.attempts - 1)
         )
 
@@ -233,7 +238,9 @@ async def keep_bytes(database: Database, watcher: Watcher, row_id: int, blob: st
     """
     async with database.write() as connection:
         await hold_epoch(connection, watcher)
-        await connection.execute(update(Intake).where(Intake.id == row_id).values(blob=blob))
+        await connection.execute(
+            update(Intake).where(*_of(watcher), Intake.id == row_id).values(blob=blob)
+        )
 
 
 async def quarantine(database: Database, watcher: Watcher, refused: Iterable[Refused]) -> None:
@@ -254,7 +261,7 @@ async def quarantine(database: Database, watcher: Watcher, refused: Iterable[Ref
     async with database.write() as connection:
         await hold_epoch(connection, watcher)
         await connection.execute(
-            update(Intake).where(Intake.id == bindparam("row")),
+            update(Intake).where(Intake.tenant == watcher.tenant, Intake.id == bindparam("row")),
             rows,
         )
 
@@ -306,11 +313,13 @@ async def _insert_seen(
     )
 
 
-async def _quarantine_exhausted(connection: AsyncConnection, row_ids: Sequence[int]) -> None:
+async def _quarantine_exhausted(
+    connection: AsyncConnection, watcher: Watcher, row_ids: Sequence[int]
+) -> None:
     if row_ids:
         await connection.execute(
             update(Intake)
-            .where(Intake.id.in_(row_ids))
+            .where(*_of(watcher), Intake.id.in_(row_ids))
             .values(
                 state=IntakeState.QUARANTINED,
                 reason=f"reading it failed {MAX_ATTEMPTS} times",

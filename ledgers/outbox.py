@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -65,6 +65,20 @@ class Frozen:
     replies_per_day: int
     suppressed: str | None = None
     failed: str | None = None
+
+
+class Keyed(Protocol):
+    """What names a row: its id within its tenant."""
+
+    @property
+    def id(self) -> int:
+        """The row's number."""
+        ...
+
+    @property
+    def tenant(self) -> str:
+        """Whose row it is."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +257,7 @@ async def begin_attempt(database: Database, row: Row, owner: str) -> bool:
     now = utc_now()
     return await _set(
         database,
-        row.id,
+        row,
         (Outbox.state == OutboxState.INTENDED,),
         state=OutboxState.ATTEMPTING,
         owner=owner,
@@ -252,11 +266,11 @@ async def begin_attempt(database: Database, row: Row, owner: str) -> bool:
     )
 
 
-async def renew(database: Database, row_id: int, owner: str) -> None:
+async def renew(database: Database, row: Keyed, owner: str) -> None:
     """Keep an attempt that waits long for the server's answer from looking abandoned."""
     await _set(
         database,
-        row_id,
+        row,
         (Outbox.state == OutboxState.ATTEMPTING, Outbox.owner == owner),
         lease_until=utc_now() + LEASE,
     )
@@ -264,7 +278,7 @@ async def renew(database: Database, row_id: int, owner: str) -> None:
 
 async def end_attempt(
     database: Database,
-    row_id: int,
+    row: Keyed,
     owner: str,
     state: OutboxState,
     *,
@@ -274,7 +288,7 @@ async def end_attempt(
     """Set `attempting → state` for the attempt's owner."""
     return await _set(
         database,
-        row_id,
+        row,
         (Outbox.state == OutboxState.ATTEMPTING, Outbox.owner == owner),
         state=state,
         reason=reason,
@@ -288,7 +302,7 @@ async def abandon(database: Database, row: Row) -> bool:
     """Set an attempt that lost its owner to `unknown`: perhaps delivered, perhaps not."""
     return await _set(
         database,
-        row.id,
+        row,
         (Outbox.state == OutboxState.ATTEMPTING, Outbox.lease_until == row.lease_until),
         state=OutboxState.UNKNOWN,
         reason="the connection or the process ended after DATA had begun",
@@ -299,7 +313,7 @@ async def abandon(database: Database, row: Row) -> bool:
 
 async def settle(
     database: Database,
-    row_id: int,
+    row: Keyed,
     before: OutboxState,
     after: OutboxState,
     *,
@@ -309,7 +323,7 @@ async def settle(
     """Set `before → after` outside an attempt, with what tells why."""
     return await _set(
         database,
-        row_id,
+        row,
         (Outbox.state == before,),
         state=after,
         reason=reason,
@@ -317,12 +331,12 @@ async def settle(
     )
 
 
-async def begin_filing(database: Database, row_id: int, owner: str) -> bool:
+async def begin_filing(database: Database, row: Keyed, owner: str) -> bool:
     """Take the filing of a sent mail; False while somebody else is at it."""
     now = utc_now()
     return await _set(
         database,
-        row_id,
+        row,
         (
             Outbox.state == OutboxState.SENT,
             or_(Outbox.lease_until.is_(None), Outbox.lease_until < now),
@@ -332,11 +346,11 @@ async def begin_filing(database: Database, row_id: int, owner: str) -> bool:
     )
 
 
-async def file(database: Database, row_id: int) -> bool:
+async def file(database: Database, row: Keyed) -> bool:
     """Set `sent → filed`: a copy is in the Sent folder."""
     return await _set(
         database,
-        row_id,
+        row,
         (Outbox.state == OutboxState.SENT,),
         state=OutboxState.FILED,
         owner=None,
@@ -344,18 +358,22 @@ async def file(database: Database, row_id: int) -> bool:
     )
 
 
-async def read(database: Database, row_id: int) -> Row:
+async def read(database: Database, row: Keyed) -> Row:
     """Return a row as it is now."""
     async with database.read() as connection:
-        found = (await connection.execute(select(Outbox).where(Outbox.id == row_id))).one()
+        found = (
+            await connection.execute(
+                select(Outbox).where(Outbox.tenant == row.tenant, Outbox.id == row.id)
+            )
+        ).one()
     return _row(found)
 
 
-async def _set(database: Database, row_id: int, conditions: tuple[Any, ...], **values: Any) -> bool:
+async def _set(database: Database, row: Keyed, conditions: tuple[Any, ...], **values: Any) -> bool:
     async with database.write() as connection:
         result = await connection.execute(
             update(Outbox)
-            .where(Outbox.id == row_id, *conditions)
+            .where(Outbox.tenant == row.tenant, Outbox.id == row.id, *conditions)
             .values(updated_at=utc_now(), **values)
         )
         return bool(result.rowcount == 1)

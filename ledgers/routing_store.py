@@ -226,7 +226,7 @@ async def write(
         await insert_new(connection, Participant, _participant_rows(routed, watcher))
     if fates:
         await connection.execute(
-            update(Intake).where(Intake.id == bindparam("row")),
+            update(Intake).where(Intake.tenant == watcher.tenant, Intake.id == bindparam("row")),
             [_intake_row(fate, now) for fate in fates],
         )
         newest = max(fate.mail.received_at for fate in fates)

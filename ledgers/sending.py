@@ -80,7 +80,7 @@ class Sender:
         if row.lease_until is not None and (left := row.lease_until - utc_now()) > timedelta(0):
             raise TryLater("another process is sending this mail", after=left)
         await outbox.abandon(self.database, row)
-        return await outbox.read(self.database, row.id)
+        return await outbox.read(self.database, row)
 
     async def _settle_unknown(
         self, row: outbox.Row, account: Account, *, resend: bool
@@ -103,20 +103,20 @@ class Sender:
         else:
             return row
         await outbox.settle(
-            self.database, row.id, OutboxState.UNKNOWN, after, reason=reason, evidence=evidence
+            self.database, row, OutboxState.UNKNOWN, after, reason=reason, evidence=evidence
         )
-        return await outbox.read(self.database, row.id)
+        return await outbox.read(self.database, row)
 
     async def _give_up(self, row: outbox.Row) -> SendOutcome:
         await outbox.settle(
             self.database,
-            row.id,
+            row,
             OutboxState.INTENDED,
             OutboxState.HELD,
             reason=f"not accepted within {outbox.GIVE_UP_AFTER.days} days",
             evidence=row.evidence,
         )
-        return await self._ended(row.id)
+        return await self._ended(row)
 
     async def _attempt(
         self, row: outbox.Row, account: Account, owner: str, *, resend_unknown: bool
@@ -139,7 +139,7 @@ class Sender:
             raise TryLater("the mail server refuses the login") from error
         except SmtpRefused as error:
             await self._refused(row, owner, error)
-            return await self._ended(row.id)
+            return await self._ended(row)
         # The connection is free for the next mail while this one's end is written down.
         if answer is None:
             return await self._after_unknown(row, account, resend=resend_unknown)
@@ -155,23 +155,23 @@ class Sender:
     ) -> SendOutcome:
         """Settle an attempt without an answer, as far as it can be."""
         settled = await self._settle_unknown(
-            await outbox.read(self.database, row.id), account, resend=resend
+            await outbox.read(self.database, row), account, resend=resend
         )
         if settled.state is OutboxState.INTENDED:
             raise TryLater("sent again by policy")
-        return settled.outcome() or await self._ended(row.id)
+        return settled.outcome() or await self._ended(row)
 
     async def _data(
         self, row: outbox.Row, owner: str, transaction: SmtpTransaction
     ) -> SmtpAnswer | None:
         """Send the mail, and return the server's answer; None where there was none."""
-        async with _renewing(self.database, row.id, owner):
+        async with _renewing(self.database, row, owner):
             try:
                 return await transaction.data(row.raw)
             except SmtpOutcomeUnknown as error:
                 await outbox.end_attempt(
                     self.database,
-                    row.id,
+                    row,
                     owner,
                     OutboxState.UNKNOWN,
                     reason=error.reason,
@@ -190,16 +190,14 @@ class Sender:
         reason = f"{len(refused)} recipients refused" if refused else None
         evidence = _evidence(row, answer, refused)
         if await outbox.end_attempt(
-            self.database, row.id, owner, after, reason=reason, evidence=evidence
+            self.database, row, owner, after, reason=reason, evidence=evidence
         ):
             return SendOutcome(outcome=Outcome.DONE, outbox_id=row.id, state=after, reason=reason)
         # Renewing failed for so long that somebody took it over; now it is known after all,
         # and if it was to be sent again, it need not be.
         for before in (OutboxState.UNKNOWN, OutboxState.INTENDED):
-            await outbox.settle(
-                self.database, row.id, before, after, reason=reason, evidence=evidence
-            )
-        return await self._ended(row.id)
+            await outbox.settle(self.database, row, before, after, reason=reason, evidence=evidence)
+        return await self._ended(row)
 
     async def _back_to_intended(
         self, row: outbox.Row, owner: str, error: SmtpUnsent | SmtpAuthFailed
@@ -208,7 +206,7 @@ class Sender:
         evidence = _evidence(row, error.answer, error.refused)
         if not await outbox.end_attempt(
             self.database,
-            row.id,
+            row,
             owner,
             OutboxState.INTENDED,
             reason=error.reason,
@@ -216,7 +214,7 @@ class Sender:
         ):
             await outbox.settle(
                 self.database,
-                row.id,
+                row,
                 OutboxState.INTENDED,
                 OutboxState.INTENDED,
                 reason=error.reason,
@@ -226,11 +224,11 @@ class Sender:
     async def _refused(self, row: outbox.Row, owner: str, error: SmtpRefused) -> None:
         evidence = _evidence(row, error.answer, error.refused)
         if not await outbox.end_attempt(
-            self.database, row.id, owner, OutboxState.REFUSED, reason=str(error), evidence=evidence
+            self.database, row, owner, OutboxState.REFUSED, reason=str(error), evidence=evidence
         ):
             await outbox.settle(
                 self.database,
-                row.id,
+                row,
                 OutboxState.INTENDED,
                 OutboxState.REFUSED,
                 reason=str(error),
@@ -242,16 +240,16 @@ class Sender:
     ) -> SendOutcome:
         """Put a copy into the Sent folder, after `sent` is committed; a failure is only shown."""
         if account.sent_folder is None:
-            return await self._ended(row.id)
-        if not await outbox.begin_filing(self.database, row.id, owner):
-            ended = await self._ended(row.id)
+            return await self._ended(row)
+        if not await outbox.begin_filing(self.database, row, owner):
+            ended = await self._ended(row)
             if ended.state == OutboxState.SENT:
                 raise TryLater("another process files the copy", after=outbox.LEASE)
             return ended
         try:
             if not (look_first and await _is_in_sent(account, row.message_id)):
                 await _append(account, account.sent_folder, row.raw)
-            await outbox.file(self.database, row.id)
+            await outbox.file(self.database, row)
         except (ImapError, ValueError) as error:
             log.warning(
                 "reply.not_filed",
@@ -260,26 +258,26 @@ class Sender:
                 message_id=row.message_id,
                 error=type(error).__name__,
             )
-        return await self._ended(row.id)
+        return await self._ended(row)
 
-    async def _ended(self, row_id: int) -> SendOutcome:
-        row = await outbox.read(self.database, row_id)
-        outcome = row.outcome()
+    async def _ended(self, row: outbox.Row) -> SendOutcome:
+        now = await outbox.read(self.database, row)
+        outcome = now.outcome()
         if outcome is None:
-            raise TryLater(f"outbox row {row_id} is {row.state}")
+            raise TryLater(f"outbox row {now.id} is {now.state}")
         return outcome
 
 
 @contextlib.asynccontextmanager
-async def _renewing(database: Database, row_id: int, owner: str) -> AsyncIterator[None]:
+async def _renewing(database: Database, row: outbox.Row, owner: str) -> AsyncIterator[None]:
     async def renew() -> None:
         while True:
             await asyncio.sleep(RENEW_EVERY.total_seconds())
             try:
-                await outbox.renew(database, row_id, owner)
+                await outbox.renew(database, row, owner)
             except SQLAlchemyError as error:
                 # The next renewal may still come before the lease is over.
-                log.warning("outbox.not_renewed", row=row_id, error=type(error).__name__)
+                log.warning("outbox.not_renewed", row=row.id, error=type(error).__name__)
 
     task = asyncio.create_task(renew())
     try:

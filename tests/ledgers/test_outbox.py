@@ -167,7 +167,7 @@ async def test_only_one_of_two_owners_begins_an_attempt(world: World) -> None:
         outbox.begin_attempt(world.database, row, "two"),
     )
     assert sorted(began) == [False, True]
-    now = await outbox.read(world.database, row.id)
+    now = await outbox.read(world.database, row)
     assert (now.state, now.attempts) == (OutboxState.ATTEMPTING, 1)
 
 
@@ -175,15 +175,15 @@ async def test_only_the_owner_ends_or_renews_an_attempt(world: World) -> None:
     row = await frozen(world, world.send_request(await open_case(world)))
     await outbox.begin_attempt(world.database, row, "one")
     before = await world.outbox()
-    await outbox.renew(world.database, row.id, "two")
+    await outbox.renew(world.database, row, "two")
     assert not await outbox.end_attempt(
-        world.database, row.id, "two", OutboxState.SENT, reason=None, evidence={}
+        world.database, row, "two", OutboxState.SENT, reason=None, evidence={}
     )
     assert (await world.outbox()).lease_until == before.lease_until
-    await outbox.renew(world.database, row.id, "one")
+    await outbox.renew(world.database, row, "one")
     assert (await world.outbox()).lease_until > before.lease_until
     assert await outbox.end_attempt(
-        world.database, row.id, "one", OutboxState.SENT, reason=None, evidence={"answer": "250"}
+        world.database, row, "one", OutboxState.SENT, reason=None, evidence={"answer": "250"}
     )
     after = await world.outbox()
     assert (after.state, after.owner, after.lease_until) == (OutboxState.SENT, None, None)
@@ -192,10 +192,10 @@ async def test_only_the_owner_ends_or_renews_an_attempt(world: World) -> None:
 async def test_an_attempt_that_was_renewed_is_not_abandoned(world: World) -> None:
     row = await frozen(world, world.send_request(await open_case(world)))
     await outbox.begin_attempt(world.database, row, "one")
-    stale = await outbox.read(world.database, row.id)
-    await outbox.renew(world.database, row.id, "one")
+    stale = await outbox.read(world.database, row)
+    await outbox.renew(world.database, row, "one")
     assert not await outbox.abandon(world.database, stale)
-    fresh = await outbox.read(world.database, row.id)
+    fresh = await outbox.read(world.database, row)
     assert await outbox.abandon(world.database, fresh)
     assert (await world.outbox()).state == OutboxState.UNKNOWN
 
@@ -205,7 +205,7 @@ async def test_attempts_are_counted_by_the_row_and_not_by_who_read_it_first(worl
     for owner in ("one", "two"):
         assert await outbox.begin_attempt(world.database, row, owner)
         await outbox.end_attempt(
-            world.database, row.id, owner, OutboxState.INTENDED, reason="later", evidence={}
+            world.database, row, owner, OutboxState.INTENDED, reason="later", evidence={}
         )
     assert (await world.outbox()).attempts == 2
 
@@ -217,19 +217,17 @@ async def test_a_state_is_settled_only_from_the_one_that_was_expected(
     world = small_world
     row = await frozen(world, world.send_request(await open_case(world)))
     changed = await outbox.settle(
-        world.database, row.id, state, OutboxState.HELD, reason=None, evidence={}
+        world.database, row, state, OutboxState.HELD, reason=None, evidence={}
     )
     assert changed == (state is OutboxState.INTENDED)
 
 
 async def test_only_what_was_sent_is_filed(world: World) -> None:
     row = await frozen(world, world.send_request(await open_case(world)))
-    assert not await outbox.file(world.database, row.id)
+    assert not await outbox.file(world.database, row)
     await outbox.begin_attempt(world.database, row, "one")
-    await outbox.end_attempt(
-        world.database, row.id, "one", OutboxState.SENT, reason=None, evidence={}
-    )
-    assert await outbox.file(world.database, row.id)
+    await outbox.end_attempt(world.database, row, "one", OutboxState.SENT, reason=None, evidence={})
+    assert await outbox.file(world.database, row)
 
 
 async def test_an_acknowledgement_has_the_null_envelope_sender_and_others_a_token(

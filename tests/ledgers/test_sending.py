@@ -40,7 +40,7 @@ class Desk:
 
     async def send(self, *, resend: bool = False, owner: str = "owner") -> SendOutcome:
         """Make one attempt, as one run of the activity does."""
-        row = await outbox.read(self.world.database, (await self.world.outbox()).id)
+        row = await outbox.read(self.world.database, await self.world.outbox())
         account = await self.world.account()
         return await self.sender.send(row, account, owner, resend_unknown=resend)
 
@@ -275,7 +275,7 @@ async def test_an_owner_that_was_taken_over_and_hears_yes_says_so(
 
     async def taken_over(database: object, row: Row, owner: str) -> bool:
         began = await real(desk.world.database, row, owner)
-        await outbox.abandon(desk.world.database, await outbox.read(desk.world.database, row.id))
+        await outbox.abandon(desk.world.database, await outbox.read(desk.world.database, row))
         return began
 
     monkeypatch.setattr(outbox, "begin_attempt", taken_over)
