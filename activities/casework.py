@@ -74,6 +74,9 @@ class Casework:
                 "the case has no mailbox to write from: attach one to its definition",
                 type="MailboxNotFound",
             )
+        if row is not None and request.record is not None:
+            # It came with the first attempt, or a run before an operator's reset had frozen it.
+            await record.write_alone(self.database, request.record)
         if row is None:
             mail = letters.write(request, facts, account, self.keys)
             row = await outbox.freeze(self.database, request, mail)

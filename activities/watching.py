@@ -21,6 +21,9 @@ log = structlog.get_logger()
 
 DELIVERY_CHECK = timedelta(seconds=1)
 MAILBOX_CHECK = timedelta(seconds=30)
+# A watch that connects or fails says so more often than this; one that was never told of a
+# mailbox's resumption says nothing.
+SILENT_AFTER = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,22 +53,27 @@ class Watching:
                 await asyncio.sleep(DELIVERY_CHECK.total_seconds())
 
     async def _watch_all_mailboxes(self, tenant: str) -> None:
-        """Start watches that are missing: whoever attached a mailbox could not, or it died."""
+        """Start watches that are missing, and wake those that missed that they are to go on.
+
+        Whoever attached or resumed a mailbox may not have reached Temporal, or a watch died.
+        """
         async with self.delivery.database.read() as connection:
-            ids = (
+            rows = (
                 await connection.execute(
-                    select(Mailbox.id).where(
-                        Mailbox.tenant == tenant, Mailbox.status == MailboxStatus.ACTIVE
-                    )
+                    select(
+                        Mailbox.id, Mailbox.connected, Mailbox.checked_at, Mailbox.created_at
+                    ).where(Mailbox.tenant == tenant, Mailbox.status == MailboxStatus.ACTIVE)
                 )
-            ).scalars()
-        for mailbox_id in ids:
+            ).all()
+        silent_since = utc_now() - SILENT_AFTER
+        for row in rows:
+            silent = not row.connected and (row.checked_at or row.created_at) < silent_since
             try:
-                await self.delivery.temporal.watch_mailbox(tenant, mailbox_id, changed=False)
+                await self.delivery.temporal.watch_mailbox(tenant, row.id, changed=silent)
             except RPCError as error:
                 log.warning(
                     "watch.not_started",
                     tenant=tenant,
-                    mailbox=mailbox_id,
+                    mailbox=row.id,
                     status=error.status.name,
                 )

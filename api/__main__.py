@@ -15,7 +15,8 @@ from everpost.settings import Settings, SettingsError, read_settings
 from ledgers import crash_points
 from ledgers.delivery import Delivery
 from ledgers.door import Door
-from ledgers.pinned import data_converter, documents_of
+from ledgers.payloads import data_converter
+from ledgers.pinned import documents_of
 from store.blobs import Blobs
 from store.database import Database
 from store.passwords import Passwords
@@ -27,11 +28,12 @@ STOP_WITHIN_S = 3
 async def services_from(settings: Settings) -> Services:
     """Return the services that the settings describe; nothing is connected before its use."""
     database = Database(settings.database_url)
+    blobs = Blobs(settings.blob_url)
     # Lazy: the API takes cases and events in while Temporal is down.
     client = await Client.connect(
         settings.temporal_address,
         namespace=settings.temporal_namespace,
-        data_converter=data_converter(documents_of(database)),
+        data_converter=data_converter(documents_of(database), blobs),
         lazy=True,
     )
     secrets = SecretBox([settings.master_key()])
@@ -41,7 +43,7 @@ async def services_from(settings: Settings) -> Services:
         version=version("everpost"),
         database=database,
         secrets=secrets,
-        blobs=Blobs(settings.blob_url),
+        blobs=blobs,
         passwords=Passwords(),
         door=Door(Delivery(database, temporal, secrets)),
         temporal=temporal,

@@ -1,5 +1,6 @@
 """Errors as RFC 9457 problem details: one place that knows status, type and title of each."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
@@ -106,6 +107,9 @@ _FRAMEWORK: Mapping[int, tuple[str, str]] = {
     415: ("content-type-refused", "Send JSON."),
 }
 
+# pydantic tells the members of an enumeration as Python shows them: <Tls.PLAIN: 'plain'>.
+_MEMBER = re.compile(r"<\w+\.\w+: ('[^']*')>")
+
 
 def handle_errors(app: FastAPI) -> None:
     """Make the application answer every error with problem details."""
@@ -195,7 +199,7 @@ async def _invalid(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 (as above)
     # Only place and message: the input may be a password.
     problems = [
-        Problem(".".join(str(part) for part in found["loc"]), str(found["msg"]))
+        Problem(".".join(str(part) for part in found["loc"]), _MEMBER.sub(r"\1", found["msg"]))
         for found in error.errors()
     ]
     return problem_response(INVALID, "Correct what `problems` names.", problems)

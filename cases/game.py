@@ -32,6 +32,7 @@ from cases.marking import Marking
 from cases.net import Branch, Net, NumberedTask, Split, Task, Trigger
 from cases.outcomes import classified, failure, label_in, report_of
 from cases.state import Beside, CaseState, CaseStatus, Firing, Outcome, Token
+from cases.states import UNCLASSIFIED
 from cases.timers import running_timers, timer_order
 from cases.trace import TraceEntry, TraceKind
 
@@ -397,7 +398,9 @@ class Game:
 
     def _take_label(self, ended: ActionEnded, firing: Firing, note: TraceEntry) -> None:
         label, confidence = label_in(ended, self._net.labels)
-        self._label, self._confidence = label, confidence
+        if self._label is None or label != UNCLASSIFIED:
+            # What says nothing about the case takes nothing away from what is known of it.
+            self._label, self._confidence = label, confidence
         note.notes.append(f"label {label}, confidence {confidence:g}")
         self._outcomes.append(classified(ended, label, confidence, firing.cause, self._now))
         self._marking.look_again(self._net.guarded)

@@ -41,6 +41,7 @@ __all__ = [
 # How long a server may take for its last word (RFC 5321, 4.5.3.2.6).
 FINAL_ANSWER = timedelta(minutes=10)
 COMMAND_ANSWER = timedelta(seconds=30)
+BUSY = "all connections to this server are busy"
 
 
 @dataclass(slots=True, eq=False)
@@ -70,6 +71,9 @@ class _Lane:
     """The connections of one account."""
 
     slots: asyncio.Semaphore
+    # When a connection was last taken or given back.
+    moved_at: float
+    waiting: int = 0
     idle: list[SmtpSession] = field(default_factory=list)
 
 
@@ -80,13 +84,23 @@ class SmtpPool:
         self,
         *,
         connections_per_account: int = 4,
+        waiting_per_account: int = 30,
+        busy_for: timedelta = timedelta(seconds=2),
         mails_per_connection: int = 100,
         idle: timedelta = timedelta(seconds=20),
         command_answer: timedelta = COMMAND_ANSWER,
         final_answer: timedelta = FINAL_ANSWER,
         hello_name: str = "localhost",
     ) -> None:
+        """Bound what one account takes of the process.
+
+        A mail waits for a connection only behind `waiting_per_account` others, and only while
+        some connection was taken or given back within `busy_for`: a server that hangs must not
+        hold up those who send through another.
+        """
         self._connections_per_account = connections_per_account
+        self._waiting_per_account = waiting_per_account
+        self._busy_seconds = busy_for.total_seconds()
         self._mails_per_connection = mails_per_connection
         self._idle_seconds = idle.total_seconds()
         self._command_answer = command_answer
@@ -105,7 +119,7 @@ class SmtpPool:
         nothing was sent. The null sender is "". Leaving without `data` takes the envelope back.
         """
         lane = self._lane(account)
-        async with lane.slots:
+        async with self._slot(lane):
             session, accepted, refused = await self._begin(
                 account, lane, envelope_from, recipients, size_bytes
             )
@@ -117,6 +131,36 @@ class SmtpPool:
                 raise
             finally:
                 await self._give_back(lane, session)
+
+    @asynccontextmanager
+    async def _slot(self, lane: _Lane) -> AsyncIterator[None]:
+        """Hold the right to one connection; raises SmtpUnsent when there is none to be had soon."""
+        if lane.slots.locked() and lane.waiting >= self._waiting_per_account:
+            raise SmtpUnsent(BUSY)
+        lane.waiting += 1
+        try:
+            await self._acquire(lane)
+        finally:
+            lane.waiting -= 1
+        loop = asyncio.get_running_loop()
+        lane.moved_at = loop.time()
+        try:
+            yield
+        finally:
+            lane.moved_at = loop.time()
+            lane.slots.release()
+
+    async def _acquire(self, lane: _Lane) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            until = lane.moved_at + self._busy_seconds
+            try:
+                async with asyncio.timeout_at(until):
+                    await lane.slots.acquire()
+                    return
+            except TimeoutError:
+                if lane.moved_at + self._busy_seconds <= loop.time():
+                    raise SmtpUnsent(BUSY) from None
 
     async def _begin(
         self,
@@ -158,7 +202,10 @@ class SmtpPool:
         if self._closed:
             raise SmtpUnsent("the pool is closed")
         if account not in self._lanes:
-            self._lanes[account] = _Lane(asyncio.Semaphore(self._connections_per_account))
+            self._lanes[account] = _Lane(
+                asyncio.Semaphore(self._connections_per_account),
+                moved_at=asyncio.get_running_loop().time(),
+            )
         return self._lanes[account]
 
     def _idle_session(self, lane: _Lane) -> SmtpSession | None:

@@ -1,10 +1,11 @@
 """Temporal as everything outside its workers sees it: start, signal, ask."""
 
-from datetime import timedelta
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.taskqueue.v1 import PollerInfo, TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.common import (
@@ -18,6 +19,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from contracts import search_attributes
 from contracts.case import CASE_WORKFLOW, TAKE_SIGNAL, CaseInput, PinnedDefinition
+from contracts.clock import utc_now
 from contracts.ids import case_workflow_id, delivery_workflow_id, mailbox_workflow_id
 from contracts.mailbox import (
     CHANGED_SIGNAL,
@@ -30,6 +32,8 @@ from contracts.steps import CaseEvent
 from contracts.task_queues import Queue, task_queue
 
 RPC_TIMEOUT = timedelta(seconds=10)
+# A long poll lasts up to 70 seconds, and only its beginning is noted.
+POLLED_WITHIN = timedelta(seconds=75)
 
 
 class Started(StrEnum):
@@ -114,7 +118,10 @@ class Temporal:
             return False
 
     async def workers_answer(self, tenant: str) -> bool:
-        """Whether a worker has polled the tenant's case queue lately."""
+        """Whether a worker has polled the tenant's case queue within POLLED_WITHIN.
+
+        The server lists pollers for minutes after they have stopped or frozen.
+        """
         try:
             answer = await self.client.workflow_service.describe_task_queue(
                 DescribeTaskQueueRequest(
@@ -126,7 +133,14 @@ class Temporal:
             )
         except (RPCError, RuntimeError):
             return False
-        return len(answer.pollers) > 0
+        return polled_lately(answer.pollers, utc_now())
+
+
+def polled_lately(pollers: Iterable[PollerInfo], now: datetime) -> bool:
+    """Return whether one of these pollers has asked for work as lately as a live one does."""
+    return any(
+        now - poller.last_access_time.ToDatetime(tzinfo=UTC) <= POLLED_WITHIN for poller in pollers
+    )
 
 
 def _attributes(start: CaseInput) -> TypedSearchAttributes:

@@ -40,3 +40,9 @@ def mailbox_workflow_id(tenant: str, mailbox_id: str) -> str:
 def delivery_workflow_id(tenant: str) -> str:
     """Return the workflow id of the tenant's delivery watch."""
     return f"{tenant}/delivery"
+
+
+def tenant_of_workflow(workflow_id: str | None) -> str:
+    """Return the tenant that a workflow's id begins with; `shared` where it names none."""
+    tenant, slash, _ = (workflow_id or "").partition("/")
+    return tenant if slash else "shared"

@@ -55,7 +55,7 @@ class Snapshot(Payload):
 
 
 class TraceLine(Payload):
-    """One entry of the trace; `seq` counts from 1 over the case's whole life."""
+    """One entry of the trace; `seq` grows over the case's whole life."""
 
     seq: int
     at: datetime

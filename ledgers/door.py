@@ -13,7 +13,7 @@ from sqlalchemy import Row, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from structlog.contextvars import get_contextvars
 
-from cases.checks import replies_without_to
+from cases.checks import actions_of, replies_without_to
 from cases.definitions import check_data, definition_of
 from cases.errors import DataInvalid
 from cases.events import EMAIL, RESERVED_EVENTS
@@ -177,6 +177,11 @@ async def _open(connection: AsyncConnection, tenant: str, case_id: str, request:
         ) from error
     _check_start(definition, request)
     mailbox_id = await _mailbox(connection, tenant, request)
+    if mailbox_id is None and _sends_mail(definition):
+        raise StartRefused(
+            definition.id,
+            "sends mail, and no mailbox is attached to it: attach one or name `mailbox_id`.",
+        )
     row_id = await _insert_event(connection, tenant, case_id, None, OPENED_EVENT, request.data)
     await connection.execute(
         insert(Case).values(_case_row(tenant, case_id, request, version, mailbox_id, row_id))
@@ -202,6 +207,10 @@ def _check_start(definition: Definition, request: NewCase) -> None:
             f"replies at {places[0]} to whoever wrote a mail; say with `to` whom to reply to,"
             " or give that reply a `to`.",
         )
+
+
+def _sends_mail(definition: Definition) -> bool:
+    return any(action.reply or action.notify for _, action in actions_of(definition))
 
 
 def _case_row(

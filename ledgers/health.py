@@ -2,18 +2,19 @@
 
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import ColumnElement, update
 
 from contracts.clock import utc_now
 from store.database import Database
-from store.tables import Mailbox
+from store.tables import Mailbox, MailboxStatus
 
 ERROR_LIMIT = 500
 
 
-async def connected(database: Database, tenant: str, mailbox_id: str) -> None:
-    """The folder was just listed."""
-    await _set(database, tenant, mailbox_id, connected=True, checked_at=utc_now())
+async def connected(database: Database, tenant: str, mailbox_id: str) -> bool:
+    """The folder was just listed; returns False where the mailbox is paused or deleted."""
+    active = Mailbox.status == MailboxStatus.ACTIVE
+    return await _set(database, tenant, mailbox_id, active, connected=True, checked_at=utc_now())
 
 
 async def failed(database: Database, tenant: str, mailbox_id: str, error: str) -> None:
@@ -36,10 +37,13 @@ async def stopped(database: Database, tenant: str, mailbox_id: str) -> None:
 
 
 # The columns differ by caller, so their types do.
-async def _set(database: Database, tenant: str, mailbox_id: str, **values: Any) -> None:
+async def _set(
+    database: Database, tenant: str, mailbox_id: str, *where: ColumnElement[bool], **values: Any
+) -> bool:
     async with database.write() as connection:
-        await connection.execute(
+        done = await connection.execute(
             update(Mailbox)
-            .where(Mailbox.tenant == tenant, Mailbox.id == mailbox_id)
+            .where(Mailbox.tenant == tenant, Mailbox.id == mailbox_id, *where)
             .values(**values)
         )
+        return done.rowcount > 0

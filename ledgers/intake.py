@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, insert, not_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.errors import MailboxNotFound
@@ -17,6 +17,14 @@ from store.database import Database
 from store.tables import Intake, IntakeState, Mailbox
 
 MAX_ATTEMPTS = 3
+RENUMBERED = "its UID lost its meaning before it was read"
+GONE = "gone before it could be read"
+
+# What is still to be read if its UID is listed; a server may leave it out of one listing.
+_UNREAD = or_(
+    Intake.state == IntakeState.SEEN,
+    and_(Intake.state == IntakeState.IGNORED, Intake.reason.is_not_distinct_from(GONE)),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +89,7 @@ async def attach(
         await _settle_unlisted(connection, watcher)
         newest = None
         if start_uid == 0:
-            newest = await _newest_under_older_validity(connection, watcher)
+            newest = await _newest_numbered_before(connection, watcher)
             # A server whose clock was ahead once must not have all later mail held.
             newest = min(newest, now) if newest else None
         return Attached(watcher, max(start_uid, 1), attached_at, start_uid == 0, newest)
@@ -98,16 +106,16 @@ async def _settle_unlisted(connection: AsyncConnection, watcher: Watcher) -> Non
             Intake.tenant == watcher.tenant,
             Intake.mailbox_id == watcher.mailbox_id,
             Intake.state == IntakeState.SEEN,
-            Intake.uidvalidity != watcher.uidvalidity,
+            _numbered_before(watcher),
         )
-        .values(state=IntakeState.IGNORED, reason="its UID lost its meaning before it was read")
+        .values(state=IntakeState.IGNORED, reason=RENUMBERED)
     )
 
 
-async def _newest_under_older_validity(
+async def _newest_numbered_before(
     connection: AsyncConnection, watcher: Watcher
 ) -> datetime | None:
-    """Return when the newest mail known under another UIDVALIDITY was received."""
+    """Return when the newest mail that is known from before the renumbering was received."""
     return (
         await connection.execute(
             select(Intake.received_at)
@@ -115,7 +123,7 @@ async def _newest_under_older_validity(
                 Intake.tenant == watcher.tenant,
                 Intake.mailbox_id == watcher.mailbox_id,
                 Intake.folder == watcher.folder,
-                Intake.uidvalidity != watcher.uidvalidity,
+                _numbered_before(watcher),
             )
             .order_by(Intake.received_at.desc())
             .limit(1)
@@ -123,25 +131,32 @@ async def _newest_under_older_validity(
     ).scalar_one_or_none()
 
 
+def _numbered_before(watcher: Watcher) -> ColumnElement[bool]:
+    """Tell the rows whose UID means nothing now, or that have none since the server went back."""
+    return or_(Intake.uidvalidity != watcher.uidvalidity, Intake.uid.is_(None))
+
+
 async def decided_uids(database: Database, watcher: Watcher) -> set[int]:
-    """Return the UIDs that are past SEEN: nothing is left to do for them here."""
+    """Return the UIDs of mails that were read or put aside: nothing is left to do for them."""
     async with database.read() as connection:
-        rows = await connection.execute(
-            select(Intake.uid).where(*_of(watcher), Intake.state != IntakeState.SEEN)
-        )
+        rows = await connection.execute(select(Intake.uid).where(*_of(watcher), not_(_UNREAD)))
         return {uid for uid in rows.scalars() if uid is not None}
 
 
-async def forget_taken_back(database: Database, watcher: Watcher, uidnext: int) -> None:
-    """Take from rows the UIDs that the server has not given yet: it went back in time.
+async def forget_uids(database: Database, watcher: Watcher) -> None:
+    """Take their UIDs from all rows: the server went back in time, as from a backup.
 
-    That is what a restored backup looks like; these UIDs will name other mails.
+    It gives UIDs a second time, and perhaps had given some before anybody looked. So the folder
+    counts as renumbered: `attach` it again, and all its mail is looked at by content and date.
     """
     async with database.write() as connection:
         await hold_epoch(connection, watcher)
         await connection.execute(
-            update(Intake).where(*_of(watcher), Intake.uid >= uidnext).values(uid=None)
+            update(Mailbox)
+            .where(Mailbox.tenant == watcher.tenant, Mailbox.id == watcher.mailbox_id)
+            .values(start_uid=0)
         )
+        await connection.execute(update(Intake).where(*_of(watcher)).values(uid=None))
 
 
 async def claim(
@@ -156,12 +171,12 @@ async def claim(
     async with database.write() as connection:
         await hold_epoch(connection, watcher)
         rows = await connection.execute(
-            select(Intake.id, Intake.uid, Intake.attempts, Intake.state).where(
+            select(Intake.id, Intake.uid, Intake.attempts, _UNREAD.label("unread")).where(
                 *_of(watcher), Intake.uid.in_(uids)
             )
         )
         known = {int(row.uid): row for row in rows}
-        seen = [row for row in known.values() if row.state == IntakeState.SEEN]
+        seen = [row for row in known.values() if row.unread]
         await _quarantine_exhausted(
             connection, watcher, [row.id for row in seen if row.attempts >= MAX_ATTEMPTS]
         )
@@ -181,7 +196,7 @@ async def _count_attempt(
     await connection.execute(
         update(Intake)
         .where(*_of(watcher), Intake.uid.in_(uids))
-        .values(attempts=Intake.attempts + 1)
+        .values(attempts=Intake.attempts + 1, state=IntakeState.SEEN, reason=None)
     )
 
 
@@ -197,7 +212,10 @@ async def _claims(
 
 
 async def settle_gone(database: Database, watcher: Watcher, listed: Sequence[int]) -> None:
-    """Settle rows whose mails the server no longer lists: there is nothing left to read."""
+    """Settle rows whose mails the server no longer lists: there is nothing left to read.
+
+    Should one be listed again, it can be claimed again.
+    """
     async with database.write() as connection:
         await hold_epoch(connection, watcher)
         seen = (
@@ -211,7 +229,7 @@ async def settle_gone(database: Database, watcher: Watcher, listed: Sequence[int
             await connection.execute(
                 update(Intake)
                 .where(*_of(watcher), Intake.id.in_(gone))
-                .values(state=IntakeState.IGNORED, reason="gone before it could be read")
+                .values(state=IntakeState.IGNORED, reason=GONE)
             )
 
 

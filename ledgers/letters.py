@@ -161,7 +161,7 @@ def write(request: SendRequest, facts: Facts, account: Account, keys: TokenKeys)
         )
         raw = compose(draft)
     except (TemplateFailed, BadDraft) as error:
-        return _failed(request, account, message_id, recipients, str(error))
+        return _failed(account, message_id, recipients, _subject(facts, incoming), str(error))
     # The null envelope sender is for acknowledgements (RFC 3834, 3.3): their bounces end.
     acknowledges = incoming is not None and incoming.is_event
     return Frozen(
@@ -180,10 +180,10 @@ def write(request: SendRequest, facts: Facts, account: Account, keys: TokenKeys)
 
 
 def _failed(
-    request: SendRequest,
     account: Account,
     message_id: str,
     recipients: tuple[str, ...],
+    subject: str,
     reason: str,
 ) -> Frozen:
     return Frozen(
@@ -192,7 +192,7 @@ def _failed(
         envelope_from=account.address,
         recipients=recipients,
         sender=account.address,
-        subject=request.template,
+        subject=subject,
         text="",
         references=(),
         mailbox_id=account.mailbox_id,

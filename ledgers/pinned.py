@@ -5,18 +5,14 @@ is naming, and what was read once is kept.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from sqlalchemy import select
 from temporalio.api.common.v1 import Payload
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import (
-    DataConverter,
-    ExternalStorage,
     StorageDriver,
     StorageDriverClaim,
     StorageDriverRetrieveContext,
-    StorageDriverSelectContext,
     StorageDriverStoreContext,
 )
 
@@ -86,17 +82,6 @@ class PinnedDefinitions(StorageDriver):
         while len(self._payloads) >= KEPT:
             del self._payloads[next(iter(self._payloads))]
         self._payloads[key] = payload
-
-
-def data_converter(read: ReadDocument) -> DataConverter:
-    """Return the converter of every client and worker: pydantic, with definitions outside."""
-    driver = PinnedDefinitions(read)
-
-    def choose(context: StorageDriverSelectContext, payload: Payload) -> StorageDriver | None:
-        return driver if payload.data.startswith(MARK) else None
-
-    storage = ExternalStorage(drivers=[driver], driver_selector=choose, payload_size_threshold=0)
-    return replace(pydantic_data_converter, external_storage=storage)
 
 
 def documents_of(database: Database) -> ReadDocument:

@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from contracts.clock import utc_now
 from contracts.steps import StepRecord
 from ledgers import follow_ups
-from ledgers.inserts import insert_new
+from ledgers.inserts import insert_latest
 from store.database import Database
 from store.tables import Case, Intake, IntakeState, TraceEntry
 
@@ -45,7 +45,8 @@ async def write(connection: AsyncConnection, record: StepRecord) -> None:
             )
             .values(state=IntakeState.APPLIED, applied_at=now, due_at=None)
         )
-    await insert_new(
+    # A step that is done again, after an operator's reset say, is told as it went at last.
+    await insert_latest(
         connection,
         TraceEntry,
         [

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from cases.definitions import canonical_json, parse_definition
 from cases.errors import DefinitionInvalid, Problem
 from cases.states import Definition
-from mail.templates import TemplateSource, check_template
+from mail.templates import VARIABLES, TemplateSource, check_template
+
+_DATA = "case.data"
 
 
 def checked(spec: object) -> tuple[Definition, str]:
@@ -21,8 +23,10 @@ def checked(spec: object) -> tuple[Definition, str]:
 
 
 def _template_problems(definition: Definition) -> Iterator[Problem]:
+    # Of the case data only what is declared can ever have a value.
+    readable = (VARIABLES - {_DATA}) | {f"{_DATA}.{field}" for field in definition.data}
     for name, template in definition.templates.items():
         source = TemplateSource(template.subject or "", template.text, template.html)
-        for problem in check_template(source):
+        for problem in check_template(source, readable):
             place = f"templates.{name}.{problem.part}"
             yield Problem(place, f"line {problem.line}: {problem.text}")

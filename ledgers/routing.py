@@ -72,7 +72,7 @@ class Router:
             newest is not None and mail.received_at < newest - OLD_MAIL_TOLERANCE
         ):
             return Fate(
-                mail, IntakeState.REVIEW, "an old mail that is new after a UIDVALIDITY change"
+                mail, IntakeState.REVIEW, "an old mail that is new since UIDs were given anew"
             )
         return None
 
@@ -80,7 +80,7 @@ class Router:
         decision = decide(
             mail.message,
             token_cases=self.lookup.token_cases,
-            reference_cases=self.lookup.reference_cases,
+            reference_cases=self.lookup.reference_cases(mail.message),
             participants=self.lookup.participants,
             mailbox_addresses=frozenset({self.mailbox.address}),
         )

@@ -33,13 +33,25 @@ class MailboxFacts:
     definition: DefinitionFacts
 
 
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A case that holds a mail of some Message-ID."""
+
+    case_id: str
+    # Whether we sent the mail; whoever writes to us may choose any id, that of another's too.
+    sent: bool
+    # Whether the case is of the mailbox that is asked for.
+    here: bool
+
+
 @dataclass(slots=True)
 class Lookup:
     """What the store knows about a batch of mails; `learn` adds what the batch itself shows."""
 
     twins: dict[tuple[str | None, str], int] = field(default_factory=dict)
     token_cases: dict[str, str] = field(default_factory=dict)
-    reference_cases: dict[str, str] = field(default_factory=dict)
+    # By Message-ID, the oldest mail's case first.
+    references: dict[str, list[Reference]] = field(default_factory=dict)
     participants: dict[str, frozenset[str]] = field(default_factory=dict)
     cases: dict[str, KnownCase] = field(default_factory=dict)
     sent_ids: set[str] = field(default_factory=set)
@@ -50,13 +62,34 @@ class Lookup:
         row_id = self.twins.get(_identity(mail.message))
         return None if row_id == mail.row_id else row_id
 
+    def reference_cases(self, mail: Mail) -> dict[str, str]:
+        """Return the case that each known id among a mail's references stands for.
+
+        A mail that we sent tells it for certain. Else a case in which the sender takes part goes
+        before others, then one of this mailbox, for a mail to two is in a case of each, and then
+        the oldest: nobody diverts a thread by sending its ids once more.
+        """
+        sender = _sender_key(mail)
+
+        def rank(reference: Reference) -> tuple[bool, bool, bool]:
+            takes_part = sender in self.participants.get(reference.case_id, ())
+            return (not reference.sent, not takes_part, not reference.here)
+
+        return {
+            message_id: min(self.references[message_id], key=rank).case_id
+            for message_id in clues(mail).references
+            if message_id in self.references
+        }
+
     def learn(self, mail: Arrived, case: KnownCase | None) -> None:
         """Let later mails of the batch find this one."""
         self.twins.setdefault(_identity(mail.message), mail.row_id)
         if case is None:
             return
         if mail.message.message_id:
-            self.reference_cases[mail.message.message_id] = case.case_id
+            self.references.setdefault(mail.message.message_id, []).append(
+                Reference(case.case_id, sent=False, here=True)
+            )
         known = self.participants.get(case.case_id, frozenset())
         self.participants[case.case_id] = known | set(_correspondents(mail.message))
 
@@ -108,7 +141,8 @@ async def look_up(
         if case_id is not None:
             lookup.token_cases[token] = case_id
     await _find_references(connection, mailbox, ids, lookup)
-    case_ids = {*lookup.token_cases.values(), *lookup.reference_cases.values()}
+    case_ids = {found.case_id for known in lookup.references.values() for found in known}
+    case_ids.update(lookup.token_cases.values())
     await _find_cases(connection, mailbox.tenant, case_ids, lookup)
     return lookup
 
@@ -152,10 +186,12 @@ async def _find_references(
         .where(tables.Message.tenant == mailbox.tenant, tables.Message.message_id.in_(sorted(ids)))
         .order_by(tables.Message.id)
     )
-    # A mail to two mailboxes is in a case of each: this mailbox's own comes last, and counts.
-    for row in sorted(rows, key=lambda row: row.mailbox_id == mailbox.mailbox_id):
-        lookup.reference_cases[row.message_id] = row.case_id
-        if row.direction == "out":
+    for row in rows:
+        sent, here = row.direction == "out", row.mailbox_id == mailbox.mailbox_id
+        lookup.references.setdefault(row.message_id, []).append(
+            Reference(row.case_id, sent=sent, here=here)
+        )
+        if sent:
             lookup.sent_ids.add(row.message_id)
 
 
@@ -171,9 +207,15 @@ async def _find_cases(
         lookup.follow_ups = await open_follow_ups(connection, tenant, closed)
         await _read_cases(connection, tenant, sorted(lookup.follow_ups.values()), lookup)
     # A case of another tenant's key, or one that is gone, joins nothing.
-    for known in (lookup.token_cases, lookup.reference_cases):
-        for key in [key for key, case_id in known.items() if case_id not in lookup.cases]:
-            del known[key]
+    lost = [token for token, case_id in lookup.token_cases.items() if case_id not in lookup.cases]
+    for token in lost:
+        del lookup.token_cases[token]
+    for message_id, known in list(lookup.references.items()):
+        found = [reference for reference in known if reference.case_id in lookup.cases]
+        if found:
+            lookup.references[message_id] = found
+        else:
+            del lookup.references[message_id]
 
 
 async def _read_cases(

@@ -120,11 +120,11 @@ class _Session:
     _delivery: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
+        """Work until the connection fails, or the mailbox is not to be watched any more."""
         self._connection = await ImapConnection.open(self.account.imap)
         try:
             await self._attach()
-            while True:
-                await self._catch_up()
+            while await self._catch_up():
                 await self._connection.wait(
                     self.watch.pace.recheck, alive_within=self.watch.pace.alive_within
                 )
@@ -137,6 +137,14 @@ class _Session:
 
     async def _attach(self) -> None:
         status = await self._select()
+        await self._begin(status)
+        if self._went_back(status) and self._went_back(status := await self._select()):
+            # Asked for once more, since the watch before this one may have been faster.
+            await intake.forget_uids(self.watch.delivery.database, self._attached.watcher)
+            await self._begin(status)
+        self._full_listing_at = utc_now()
+
+    async def _begin(self, status: FolderStatus) -> None:
         database = self.watch.delivery.database
         self._attached = await intake.attach(
             database,
@@ -147,32 +155,32 @@ class _Session:
             now=utc_now(),
         )
         self._decided = await intake.decided_uids(database, self._attached.watcher)
-        if self._went_back(status) and self._went_back(status := await self._select()):
-            # Asked for once more, since the watch before this one may have been faster.
-            await intake.forget_taken_back(database, self._attached.watcher, status.uidnext)
-            self._decided = await intake.decided_uids(database, self._attached.watcher)
-        self._full_listing_at = utc_now()
 
     async def _select(self) -> FolderStatus:
         return await self._connection.select(self.account.folder, read_only=True)
 
     def _went_back(self, status: FolderStatus) -> bool:
-        """Return whether a UID that is decided has yet to be given: a restored backup."""
-        return status.uidnext <= max(self._decided, default=0)
+        """Return whether UIDs that were given once are yet to be given: a restored backup."""
+        given = max(self._attached.start_uid - 1, max(self._decided, default=0))
+        return status.uidnext <= given
 
-    async def _catch_up(self) -> None:
-        """Handle all that is listed and not decided; mails that arrive meanwhile included."""
+    async def _catch_up(self) -> bool:
+        """Handle all that is listed and not decided; mails that arrive meanwhile included.
+
+        Returns False when the mailbox is paused or deleted: word of that may have been lost.
+        """
         while True:
             pending = await self._pending()
             self.listed = True
-            await health.connected(
+            if not await health.connected(
                 self.watch.delivery.database, self.account.tenant, self.account.mailbox_id
-            )
+            ):
+                return False
             for start in range(0, len(pending), BATCH):
                 await self._take(pending[start : start + BATCH])
             # What was listed and not returned may be there next time.
             if not self._decided.intersection(pending):
-                return
+                return True
 
     async def _pending(self) -> list[int]:
         low = self._attached.start_uid

@@ -3,12 +3,12 @@
 A watch writes what it finds (epoch, UIDVALIDITY, health) by the intake ledger, not here.
 """
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -84,7 +84,17 @@ async def create(
     settings: MailboxSettings,
     now: datetime,
 ) -> None:
-    """Add a mailbox, active; raises MailboxTaken, after which the transaction is lost."""
+    """Add a mailbox, active; raises MailboxTaken, after which the transaction is lost.
+
+    Its domain is stored in lower case. Two transactions at once must not both look and then
+    add: the caller lets them run one after the other.
+    """
+    local, at, domain = settings.address.rpartition("@")
+    settings = replace(settings, address=f"{local}{at}{domain.lower()}")
+    known = await by_address(connection, tenant, settings.address)
+    if any(_folder_key(mailbox.settings) == _folder_key(settings) for mailbox in known):
+        raise MailboxTaken(settings.address, settings.folder)
+    await _require_own_folder(connection, tenant, mailbox_id, settings)
     try:
         await connection.execute(
             insert(Mailbox).values(
@@ -111,10 +121,10 @@ async def read(connection: AsyncConnection, tenant: str, mailbox_id: str) -> Sto
 
 
 async def by_address(connection: AsyncConnection, tenant: str, address: str) -> list[StoredMailbox]:
-    """Return the mailboxes of an address, one for each folder that is watched."""
+    """Return the mailboxes of an address in any letter case, one for each folder watched."""
     query = (
         select(*_COLUMNS)
-        .where(Mailbox.tenant == tenant, Mailbox.address == address)
+        .where(Mailbox.tenant == tenant, func.lower(Mailbox.address) == address.lower())
         .order_by(Mailbox.folder)
     )
     return [_stored(row) for row in await connection.execute(query)]
@@ -131,10 +141,11 @@ async def all_of(connection: AsyncConnection, tenant: str) -> list[StoredMailbox
 async def change(
     connection: AsyncConnection, tenant: str, mailbox_id: str, settings: MailboxSettings
 ) -> None:
-    """Replace a mailbox's settings; raises MailboxNotFound.
+    """Replace a mailbox's settings; raises MailboxNotFound, or MailboxTaken.
 
     Address and folder are what a mailbox is, and stay as they are.
     """
+    await _require_own_folder(connection, tenant, mailbox_id, settings)
     values = asdict(settings)
     del values["address"], values["folder"]
     await _update(connection, tenant, mailbox_id, values)
@@ -154,6 +165,26 @@ async def remove(connection: AsyncConnection, tenant: str, mailbox_id: str) -> N
     )
     if result.rowcount == 0:
         raise MailboxNotFound(mailbox_id)
+
+
+async def _require_own_folder(
+    connection: AsyncConnection, tenant: str, mailbox_id: str, settings: MailboxSettings
+) -> None:
+    """Refuse a folder that another mailbox watches: each of its mails would be answered twice."""
+    for other in await all_of(connection, tenant):
+        if other.id != mailbox_id and _watched(other.settings) == _watched(settings):
+            raise MailboxTaken(other.settings.address, other.settings.folder)
+
+
+def _watched(settings: MailboxSettings) -> tuple[str, int, str, str]:
+    """Return what tells one watched folder of a server from another."""
+    host = settings.imap_host.lower()
+    return host, settings.imap_port, settings.imap_username, _folder_key(settings)
+
+
+def _folder_key(settings: MailboxSettings) -> str:
+    # INBOX, and it alone, is the same in any letter case (RFC 9051, 5.1).
+    return "INBOX" if settings.folder.upper() == "INBOX" else settings.folder
 
 
 _SETTINGS = tuple(MailboxSettings.__dataclass_fields__)

@@ -228,7 +228,7 @@ class Case(Table):
     opened_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     closed_at: Mapped[datetime | None]
-    revision: Mapped[int] = mapped_column(default=0)
+    revision: Mapped[int] = mapped_column(BigInteger, default=0)
     state: Mapped[str | None] = mapped_column(String(255))
     label: Mapped[str | None] = mapped_column(String(128))
     # A contracts.case.Snapshot as of `revision`; None before the first step is recorded.
@@ -283,7 +283,7 @@ class TraceEntry(Table):
     __tablename__ = "trace"
     tenant: Mapped[str] = mapped_column(String(64), primary_key=True)
     case_id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    seq: Mapped[int] = mapped_column(primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     at: Mapped[datetime]
     entry: Mapped[dict[str, Any]]
 

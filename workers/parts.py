@@ -14,7 +14,8 @@ from clients.temporal import Temporal
 from everpost.settings import Settings
 from ledgers.accounts import token_keys
 from ledgers.delivery import Delivery
-from ledgers.pinned import data_converter, documents_of
+from ledgers.payloads import data_converter
+from ledgers.pinned import documents_of
 from mail.threading import TokenKeys
 from store.blobs import Blobs
 from store.database import Database
@@ -41,10 +42,11 @@ class Parts:
 async def parts(settings: Settings) -> AsyncIterator[Parts]:
     """Give the parts, and close them at the end."""
     database = Database(settings.database_url, short_statements=True)
+    blobs = Blobs(settings.blob_url)
     client = await Client.connect(
         settings.temporal_address,
         namespace=settings.temporal_namespace,
-        data_converter=data_converter(documents_of(database)),
+        data_converter=data_converter(documents_of(database), blobs),
     )
     secrets = SecretBox([settings.master_key()])
     smtp = SmtpPool()
@@ -55,7 +57,7 @@ async def parts(settings: Settings) -> AsyncIterator[Parts]:
             database=database,
             secrets=secrets,
             keys=token_keys(secrets),
-            blobs=Blobs(settings.blob_url),
+            blobs=blobs,
             delivery=Delivery(database, Temporal(client), secrets),
             smtp=smtp,
         )

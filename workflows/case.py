@@ -41,6 +41,10 @@ with workflow.unsafe.imports_passed_through():
 # How long a run that is about to continue as new waits for its activities; the next run asks
 # for the rest again, under the same keys, and the ledgers know what was done.
 DRAIN = timedelta(seconds=30)
+# A record of so many steps stays small, and a workflow task far below its two seconds.
+STEPS_A_RECORD = 50
+# The server takes 2,000 pending activities; new events wait while so many are under way.
+ACTIVITIES_UNDER_WAY = 500
 
 
 @workflow.defn(name=CASE_WORKFLOW, failure_exception_types=[CaseError])
@@ -88,6 +92,7 @@ class CaseWorkflow:
                 self._inbox.append(event)
             elif all(event.id != queued.id for queued in self._inbox):
                 self._applied.append(event.id)
+        self._inbox = deque(sorted(self._inbox, key=lambda event: (event.at, event.id)))
 
     @workflow.query(name=OUTLOOK_QUERY)
     def outlook(self) -> Snapshot:
@@ -130,7 +135,8 @@ class CaseWorkflow:
         self._absorb(engine.start(self._net, self._start.data, workflow.now(), _event(opening)))
 
     def _has_news(self) -> bool:
-        return bool(self._inbox or self._endings or self._applied) or self._is_due()
+        may_take = self._inbox and len(self._tasks) < ACTIVITIES_UNDER_WAY
+        return bool(may_take or self._endings or self._applied) or self._is_due()
 
     def _is_due(self) -> bool:
         return self._timer is not None and self._timer.done()
@@ -140,14 +146,22 @@ class CaseWorkflow:
         return pending[0].due if pending else None
 
     def _advance(self) -> None:
-        """Step through everything that has come, in order, and through what is due."""
-        while not self._ended:
+        """Step through what has come and what is due, as much as one record holds.
+
+        What was received before a deadline goes first, however late it reached us.
+        """
+        for _ in range(STEPS_A_RECORD):
+            if self._ended:
+                return
+            due = self._next_due()
+            is_due = due is not None and due <= workflow.now()
+            in_time = self._inbox and (due is None or self._inbox[0].at <= due or not is_due)
             if self._endings:
                 self._step(self._endings.popleft())
-            elif (due := self._next_due()) is not None and due <= workflow.now():
-                self._step(TimePassed())
-            elif self._inbox:
+            elif in_time and len(self._tasks) < ACTIVITIES_UNDER_WAY:
                 self._take_event(self._inbox.popleft())
+            elif is_due:
+                self._step(TimePassed())
             else:
                 return
 
@@ -171,6 +185,8 @@ class CaseWorkflow:
             self._obey(command)
 
     def _note(self, entry: dict[str, Json]) -> None:
+        # Counted, not taken from the clock: a workflow task that is done again gives each entry
+        # the number that it had, and so writes it once.
         self._trace_seq += 1
         self._trace.append(TraceLine(seq=self._trace_seq, at=workflow.now(), entry=entry))
 
@@ -222,7 +238,7 @@ class CaseWorkflow:
     async def _run_send(self, request: SendRequest) -> None:
         key = (request.firing, request.action_index)
         request = request.model_copy(update={"correlation_id": self._correlation_id})
-        self._sends[key] = request.model_copy(update={"record": None})
+        self._sends[key] = request
         try:
             outcome = await call(
                 SEND,
@@ -261,24 +277,29 @@ class CaseWorkflow:
         sends, self._new_sends = self._new_sends, []
         if record is not None:
             self._show(record.snapshot)
-            if sends:
+            # The end is recorded by itself: a later record must not come before it.
+            if sends and not self._ended:
                 sends[0] = sends[0].model_copy(update={"record": record})
             else:
                 await self._record(record)
         for request in sends:
             self._spawn(self._run_send(request))
 
-    def _take_record(self, returned: Sequence[int] = ()) -> StepRecord | None:
+    def _take_record(
+        self, returned: Sequence[int] = (), *, whatever: bool = False
+    ) -> StepRecord | None:
+        """Return what is to be recorded; with `whatever`, also what could wait."""
         view = self._view()
         unchanged = self._recorded is not None and view == self._recorded.model_copy(
             update={"revision": view.revision}
         )
         # That an action beside the case is done is in the outbox already: its trace can wait
         # for the next record, and saves each mail one.
-        telling = any(line.entry["kind"] != TraceKind.ENDED for line in self._trace)
+        telling = any(whatever or line.entry["kind"] != TraceKind.ENDED for line in self._trace)
         if unchanged and not self._applied and not telling and not returned:
             return None
-        self._revision += 1
+        # Greater also than any that a run before an operator's reset gave.
+        self._revision = max(self._revision + 1, int(workflow.now().timestamp() * 1000))
         self._recorded = view.model_copy(update={"revision": self._revision})
         record = StepRecord(
             tenant=self._start.tenant,
@@ -370,17 +391,23 @@ class CaseWorkflow:
             await workflow.wait_condition(lambda: not self._tasks, timeout=DRAIN)
         except TimeoutError:
             workflow.logger.info("continues as new with activities under way")
-        while self._endings:
-            self._step(self._endings.popleft())
-        record = self._take_record()
-        if record is not None:
-            await self._record(record)
+        await self._record_all()
         workflow.continue_as_new(
             args=[
                 self._start.model_copy(update={"carried": self._carried()}),
                 self._pinned,
             ]
         )
+
+    async def _record_all(self) -> None:
+        """Step through what has ended, and record it; more may end while that is written."""
+        while True:
+            while self._endings:
+                self._step(self._endings.popleft())
+            record = self._take_record(whatever=True)
+            if record is None:
+                return
+            await self._record(record)
 
     def _carried(self) -> Carried:
         return Carried(

@@ -67,7 +67,7 @@ def notice_request(start: CaseInput, definition_hash: str, report: ReportUnhandl
         kind="notify",
         notice=(
             f"In case {start.case_id} the action '{report.action}' {what}: {report.reason}.\n"
-            "It is parked in the outbox; please look at it there."
+            f"Please look at it (everpost cases show {start.case_id}) and do what is needed."
         ),
     )
 

@@ -8,6 +8,7 @@ from pydantic import Field, JsonValue, StringConstraints, field_validator
 
 from api.inputs import Body, EmailAddress, Line, UtcTime
 from cases.limits import MAX_DATA_BYTES
+from cases.notation import EventType
 from contracts.steps import Deadline, WaitingEvent
 from store.cases import CaseDetail, CaseFilter, CaseMessage, CaseSummary, TraceStep
 from store.cursors import Page
@@ -23,7 +24,11 @@ class NewCase(Body):
     spec_id: _Short
     data: dict[str, JsonValue] = Field(default_factory=dict)
     to: EmailAddress | None = None
-    mailbox_id: Annotated[Line, StringConstraints(min_length=1, max_length=32)] | None = None
+    mailbox_id: Annotated[Line, StringConstraints(min_length=1, max_length=32)] | None = Field(
+        None,
+        description="The mailbox that its mail goes out from; left out: of those attached to the"
+        " definition, the one attached first. A definition that sends mail needs one.",
+    )
     subject: Annotated[Line, StringConstraints(max_length=500)] | None = None
 
 
@@ -38,7 +43,7 @@ class NewEvent(Body):
     """An event for a case; the same `id` again is the same event."""
 
     id: Annotated[Line, StringConstraints(min_length=1, max_length=255)]
-    type: _Short
+    type: EventType
     data: dict[str, JsonValue] = Field(default_factory=dict)
 
     @field_validator("data")

@@ -16,6 +16,7 @@ from api.strict_json import StrictRoute
 from contracts.clock import utc_now
 from contracts.errors import DefinitionNotFound
 from contracts.ids import new_mailbox_id
+from ledgers.locks import one_at_a_time
 from store import definitions, mailboxes
 from store.tables import MailboxStatus
 
@@ -38,6 +39,7 @@ async def attach(
     tenant, mailbox_id = principal.tenant, new_mailbox_id()
     settings = settings_of(body, services.secrets)
     async with services.database.write() as connection:
+        await one_at_a_time(connection, "mailboxes", tenant)
         if await definitions.latest(connection, tenant, settings.definition) is None:
             raise DefinitionNotFound(settings.definition)
         await mailboxes.create(connection, tenant, mailbox_id, settings, utc_now())
@@ -64,7 +66,7 @@ async def read(
     return await _view(services, principal.tenant, id)
 
 
-@router.patch("/{id}", responses=documented(400, 401, 404, 413, 415, 422, 503))
+@router.patch("/{id}", responses=documented(400, 401, 404, 409, 413, 415, 422, 503))
 async def change(
     id: MailboxId,  # noqa: A002 (the name in the address)
     body: MailboxChange,
@@ -74,6 +76,7 @@ async def change(
     """Change some settings of a mailbox; its watch connects anew."""
     tenant = principal.tenant
     async with services.database.write() as connection:
+        await one_at_a_time(connection, "mailboxes", tenant)
         known = await mailboxes.read(connection, tenant, id)
         settings = changed(known.settings, body, services.secrets)
         if await definitions.latest(connection, tenant, settings.definition) is None:

@@ -309,3 +309,43 @@ async def test_one_event_sent_many_times_at_once_is_one_row(api: Api, question: 
     answers = await asyncio.gather(*(api.ask("POST", url, event) for _ in range(6)))
     assert [answer.status_code for answer in answers] == [202] * 6
     assert len({answer.json()["row"] for answer in answers}) == 1
+
+
+@pytest.mark.parametrize("wrong", ["Bad Type!", "UPPER CASE", "Approve", "a..b", "1"])
+async def test_an_event_type_that_no_definition_can_wait_for_is_refused(
+    api: Api, question: str, wrong: str
+) -> None:
+    answer = await api.ask("POST", f"{URL}/some/events", {"id": "e-1", "type": wrong})
+    assert_problem(answer, 422, "request-invalid")
+    assert answer.json()["problems"][0]["place"] == "body.type"
+
+
+async def test_a_case_that_sends_mail_is_not_started_without_a_mailbox_to_send_from(
+    api: Api,
+) -> None:
+    spec = {
+        "id": "notice",
+        "templates": {"told": {"subject": "Hello", "text": "There."}},
+        "start": "open",
+        "states": {
+            "open": {
+                "enter": [{"notify": {"to": "lead@example.com", "template": "told"}}],
+                "on": [{"event": "answered", "to": "closed"}],
+            },
+            "closed": {"final": True},
+        },
+    }
+    await api.ask("POST", "/api/v1/workflows", {"spec": spec})
+    refused = await api.ask("POST", URL, {"spec_id": "notice"})
+    assert_problem(refused, 409, "start-refused")
+    assert "no mailbox is attached" in refused.json()["detail"]
+    mailbox = {
+        "address": "support@example.com",
+        "definition": "notice",
+        "imap_host": "imap.example.com",
+        "imap_username": "support",
+        "imap_password": "x",
+        "smtp_host": "smtp.example.com",
+    }
+    await api.ask("POST", "/api/v1/mailboxes", mailbox)
+    assert (await api.ask("POST", URL, {"spec_id": "notice"})).status_code == 201

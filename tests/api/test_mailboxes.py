@@ -188,3 +188,40 @@ async def test_another_tenant_sees_and_touches_no_mailbox(api: Api, question: st
         answer = await api.ask(method, f"{URL}/{mailbox_id}{path}", body, tenant="other")
         assert_problem(answer, 404, "mailbox-not-found")
     assert (await api.ask("GET", f"{URL}/{mailbox_id}")).json()["name"] == "support@example.com"
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        {"address": "SUPPORT@example.com", "imap_username": "other"},
+        {"address": "support@EXAMPLE.com", "imap_username": "other", "folder": "inbox"},
+        {"address": "help@example.com"},
+        {"address": "help@example.com", "imap_host": "IMAP.Example.com", "folder": "Inbox"},
+    ],
+)
+async def test_mail_that_is_watched_already_is_not_watched_again_under_another_spelling(
+    api: Api, question: str, again: dict[str, str]
+) -> None:
+    await attached(api)
+    answer = await api.ask("POST", URL, NEW | again)
+    assert_problem(answer, 409, "mailbox-taken")
+    assert "support@example.com" in answer.json()["detail"].lower()
+
+
+async def test_another_account_of_the_same_server_is_another_mailbox(
+    api: Api, question: str
+) -> None:
+    await attached(api)
+    other = NEW | {"address": "Help@Example.COM", "imap_username": "help"}
+    answer = await api.ask("POST", URL, other)
+    assert (answer.status_code, answer.json()["address"]) == (201, "Help@example.com")
+    moved = {"imap_username": "support"}
+    answer = await api.ask("PATCH", f"{URL}/{answer.json()['id']}", moved)
+    assert_problem(answer, 409, "mailbox-taken")
+
+
+async def test_a_wrong_choice_is_told_the_right_ones_as_they_are_written(
+    api: Api, question: str
+) -> None:
+    answer = await api.ask("POST", URL, NEW | {"imap_tls": "starttls"})
+    assert answer.json()["problems"][0]["message"] == "Input should be 'implicit' or 'plain'"

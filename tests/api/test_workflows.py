@@ -65,3 +65,31 @@ async def test_another_tenant_sees_no_definitions(api: Api, question: str) -> No
     for path in ("question", "question/versions", "question/versions/1"):
         answer = await api.ask("GET", f"{URL}/{path}", tenant="other")
         assert_problem(answer, 404, "definition-not-found")
+
+
+def _with_template(text: str, **fields: object) -> dict[str, object]:
+    return SPEC | {"data": fields, "templates": {"told": {"subject": "Hello", "text": text}}}
+
+
+async def test_a_misspelt_field_in_a_template_is_told_with_the_one_that_was_meant(
+    api: Api,
+) -> None:
+    amount = {"type": "number"}
+    spec = _with_template("{{ case.data.amout }} euros", amount=amount)
+    answer = await api.ask("POST", URL, {"spec": spec})
+    assert_problem(answer, 422, "definition-invalid")
+    (problem,) = answer.json()["problems"]
+    assert problem["place"] == "templates.told.text"
+    assert "did you mean 'case.data.amount'?" in problem["message"]
+    undeclared = await api.ask("POST", URL, {"spec": _with_template("{{ case.data.amount }}")})
+    assert_problem(undeclared, 422, "definition-invalid")
+
+
+async def test_a_template_may_read_what_lies_in_declared_fields(api: Api) -> None:
+    text = (
+        "{% for row in case.data.rows %}{{ row.name }}{% endfor %}"
+        "{{ case.data['order'].number }}{{ case.data.rows[0] }}"
+    )
+    rows, order = {"type": "array", "items": {"type": "object"}}, {"type": "object"}
+    answer = await api.ask("POST", URL, {"spec": _with_template(text, rows=rows, order=order)})
+    assert answer.status_code == 201, answer.text

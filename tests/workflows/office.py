@@ -29,7 +29,8 @@ from ledgers.delivery import Delivery
 from ledgers.door import Door
 from ledgers.intake import Attached
 from ledgers.mails import Arrived
-from ledgers.pinned import data_converter, documents_of
+from ledgers.payloads import data_converter
+from ledgers.pinned import documents_of
 from mail.parse import parse_message
 from store import definitions
 from store.blobs import Blobs
@@ -193,7 +194,8 @@ async def office(server: Client, folder: Path, sink: SmtpSink) -> AsyncIterator[
     smtp = SmtpPool()
     # The server's own client knows how to start workflows that skip time.
     config = server.config()
-    config["data_converter"] = data_converter(documents_of(database))
+    blobs = Blobs(folder.as_uri())
+    config["data_converter"] = data_converter(documents_of(database), blobs)
     client = Client(**config)
     delivery = Delivery(database, Temporal(client), box)
     parts = Parts(
@@ -202,7 +204,7 @@ async def office(server: Client, folder: Path, sink: SmtpSink) -> AsyncIterator[
         database=database,
         secrets=box,
         keys=token_keys(box),
-        blobs=Blobs(folder.as_uri()),
+        blobs=blobs,
         delivery=delivery,
         smtp=smtp,
     )

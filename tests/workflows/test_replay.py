@@ -6,7 +6,8 @@ import pytest
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
-from ledgers.pinned import data_converter
+from ledgers.payloads import data_converter
+from store.blobs import Blobs
 from workers.run import workflow_runner
 from workflows.case import CaseWorkflow
 
@@ -27,7 +28,7 @@ async def test_a_recorded_history_replays(path: Path) -> None:
     recorded = path.read_text()  # noqa: ASYNC240 (nothing else runs meanwhile)
     replayer = Replayer(
         workflows=[CaseWorkflow],
-        data_converter=data_converter(_document),
+        data_converter=data_converter(_document, Blobs("memory:///")),
         workflow_runner=workflow_runner(),
     )
     history = WorkflowHistory.from_json(path.stem, recorded)
