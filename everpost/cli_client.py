@@ -28,6 +28,19 @@ class NotLoggedInError(CommandError):
         super().__init__("Not logged in, or the login has expired. Run: everpost login")
 
 
+# What the API tells programs about itself, as the person at a terminal needs it.
+_ADVICE: Mapping[str, str] = {
+    "definition-invalid": "correct these places",
+    "request-invalid": "correct these places",
+    "case-data-invalid": "correct these places",
+    "mailbox-invalid": "correct these places",
+    "case-not-found": "`everpost cases list` shows what there is.",
+    "definition-not-found": "`everpost definitions list` shows what there is.",
+    "mailbox-not-found": "`everpost mailboxes list` shows what there is.",
+    "not-found": "there is nothing of this name; the lists show what there is.",
+}
+
+
 class RefusedError(CommandError):
     """The API refused a request; the text is its problem details (RFC 9457)."""
 
@@ -46,7 +59,8 @@ def problem_text(response: httpx2.Response) -> str:
     if not isinstance(problem, dict):
         problem = {}
     title = str(problem.get("title") or f"The API answered {response.status_code}")
-    detail = str(problem.get("detail") or "")
+    kind = str(problem.get("type") or "").rpartition("/")[2]
+    detail = _ADVICE.get(kind) or str(problem.get("detail") or "")
     lines = [f"{title}: {detail}" if detail else title]
     return printable("\n".join([*lines, *mistakes(problem.get("problems"))]))
 
@@ -85,7 +99,20 @@ def call(
     body: Json = None,
     query: Mapping[str, str | int] | None = None,
 ) -> Json:
-    """Return what the API answers under `/api/v1`; raises CommandError when it refuses.
+    """Return what the API answers under `/api/v1`; raises CommandError when it refuses."""
+    answer = answered(settings, method, path, body=body, query=query)
+    return answer.json() if answer.content else None
+
+
+def answered(
+    settings: Settings,
+    method: str,
+    path: str,
+    *,
+    body: Json = None,
+    query: Mapping[str, str | int] | None = None,
+) -> httpx2.Response:
+    """Return the API's answer with its status; raises CommandError when it refuses.
 
     Without a login that works, the admin's password is used where the settings know it.
     """
@@ -98,7 +125,7 @@ def call(
         raise NotLoggedInError
     if answer.is_error:
         raise RefusedError(answer)
-    return answer.json() if answer.content else None
+    return answer
 
 
 def health(settings: Settings) -> tuple[bool, Json]:

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from cases.notation import ADDRESS
 from everpost.cli_errors import CommandError, Commands
 from everpost.settings import Settings, read_settings
 from everpost.terminal import one_line, printable
@@ -136,6 +137,7 @@ def _composed(sender: str, to: str, subject: str, body: str, references: list[st
     mail = EmailMessage()
     try:
         mail["From"], mail["To"], mail["Subject"] = sender, to, subject
+        _require_addresses(mail)
         mail["Date"] = localtime()
         mail["Message-ID"] = make_msgid(domain=sender.rpartition("@")[2] or None)
         if references:
@@ -146,15 +148,42 @@ def _composed(sender: str, to: str, subject: str, body: str, references: list[st
     return mail
 
 
+def _require_addresses(mail: EmailMessage) -> None:
+    """Raise ValueError where From or To holds something else than mail addresses."""
+    for field in ("From", "To"):
+        found = [entry.addr_spec for entry in mail[field].addresses]
+        if not found or not all(ADDRESS.fullmatch(address) for address in found):
+            raise ValueError(f"{one_line(str(mail[field]))!r} is not a mail address")
+
+
 def _submit(settings: Settings, mail: EmailMessage) -> None:
     host, port = settings.reachable_host, settings.smtp_port
     try:
         with smtplib.SMTP(host, port, timeout=TIMEOUT_SECONDS) as smtp:
             smtp.send_message(mail)
     except smtplib.SMTPException as error:
-        raise CommandError(f"The mail server refused the mail: {one_line(str(error))}") from None
+        raise CommandError(f"The mail server refused the mail: {_refusal(error)}") from None
     except OSError as error:
         raise _unreachable("SMTP", f"{host}:{port}", error) from None
+
+
+def _refusal(error: smtplib.SMTPException) -> str:
+    """Return what a mail server said, without Python's way of showing it."""
+    match error:
+        case smtplib.SMTPRecipientsRefused():
+            replies = [
+                f"{address}: {code} {_text(said)}"
+                for address, (code, said) in error.recipients.items()
+            ]
+            return one_line("; ".join(replies), 500)
+        case smtplib.SMTPResponseException():
+            return one_line(f"{error.smtp_code} {_text(error.smtp_error)}", 500)
+        case _:
+            return one_line(str(error))
+
+
+def _text(said: object) -> str:
+    return said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
 
 
 def _received(settings: Settings, address: str, *, newest_only: bool) -> tuple[int, list[bytes]]:
@@ -185,7 +214,8 @@ def _inbox(settings: Settings, address: str) -> Iterator[imaplib.IMAP4]:
             yield imap
     except imaplib.IMAP4.error as error:
         raise CommandError(
-            f"The mail server gives no access to {one_line(address)}: {one_line(str(error))}"
+            f"The mail server gives no access to {one_line(address)}:"
+            f" {one_line(' '.join(map(_text, error.args)))}"
         ) from None
     except OSError as error:
         raise _unreachable("IMAP", f"{host}:{port}", error) from None

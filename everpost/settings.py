@@ -14,6 +14,7 @@ from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import (
@@ -112,6 +113,25 @@ class Settings(BaseSettings):
             decoded_key(value.get_secret_value())
         return value
 
+    @field_validator("llm_base_url")
+    @classmethod
+    def _llm_base_url_is_one(cls, value: str | None) -> str | None:
+        if value is not None and not _is_http_url(value):
+            raise ValueError("it has to be an address such as http://127.0.0.1:11434/v1")
+        return value
+
+    @model_validator(mode="after")
+    def _model_is_named_with_its_service(self) -> Self:
+        if (self.llm_base_url is None) != (self.llm_model is None):
+            given, missing = "LLM_BASE_URL", "LLM_MODEL"
+            if self.llm_base_url is None:
+                given, missing = missing, given
+            raise ValueError(
+                f"{ENV_PREFIX}{given} needs {ENV_PREFIX}{missing} beside it;"
+                " without both, mails are classified by keywords only"
+            )
+        return self
+
     @model_validator(mode="after")
     def _production_has_its_own_secrets(self) -> Self:
         if self.environment is Environment.PRODUCTION and (reason := unfit_for_production(self)):
@@ -141,6 +161,14 @@ class Settings(BaseSettings):
         if self.secret_key is not None:
             return decoded_key(self.secret_key.get_secret_value())
         return _key_of_home(self.home)
+
+
+def _is_http_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is none, or a broken IPv6 address
+        return False
 
 
 def reachable(host: str) -> str:

@@ -112,9 +112,7 @@ async def _settle_unlisted(connection: AsyncConnection, watcher: Watcher) -> Non
     )
 
 
-async def _newest_numbered_before(
-    connection: AsyncConnection, watcher: Watcher
-) -> datetime | None:
+async def _newest_numbered_before(connection: AsyncConnection, watcher: Watcher) -> datetime | None:
     """Return when the newest mail that is known from before the renumbering was received."""
     return (
         await connection.execute(

@@ -140,7 +140,8 @@ async def look_up(
         case_id = read_token(keys, mailbox.tenant, mailbox.mailbox_id, token)
         if case_id is not None:
             lookup.token_cases[token] = case_id
-    await _find_references(connection, mailbox, ids, lookup)
+    senders = {_sender_key(mail.message) for mail in mails} - {None}
+    await _find_references(connection, mailbox, ids, senders, lookup)
     case_ids = {found.case_id for known in lookup.references.values() for found in known}
     case_ids.update(lookup.token_cases.values())
     await _find_cases(connection, mailbox.tenant, case_ids, lookup)
@@ -167,32 +168,51 @@ async def _find_twins(
 
 
 async def _find_references(
-    connection: AsyncConnection, mailbox: MailboxFacts, ids: set[str], lookup: Lookup
+    connection: AsyncConnection,
+    mailbox: MailboxFacts,
+    ids: set[str],
+    senders: set[str | None],
+    lookup: Lookup,
 ) -> None:
+    """Note the cases that `reference_cases` may choose from, of many with one id the oldest."""
     if not ids:
         return
+    # A case comes once for each sender of the batch that takes part in it, or once without one.
     rows = await connection.execute(
         select(
             tables.Message.message_id,
             tables.Message.case_id,
             tables.Message.direction,
             Case.mailbox_id,
+            Participant.address,
         )
         .join_from(
             tables.Message,
             Case,
             (Case.tenant == tables.Message.tenant) & (Case.id == tables.Message.case_id),
         )
+        .outerjoin(
+            Participant,
+            (Participant.tenant == Case.tenant)
+            & (Participant.case_id == Case.id)
+            & Participant.address.in_(senders),
+        )
         .where(tables.Message.tenant == mailbox.tenant, tables.Message.message_id.in_(sorted(ids)))
         .order_by(tables.Message.id)
     )
+    # Anybody may send one id in thousands of mails, each of which opens a case.
+    noted = set()
     for row in rows:
         sent, here = row.direction == "out", row.mailbox_id == mailbox.mailbox_id
+        if sent:
+            lookup.sent_ids.add(row.message_id)
+        alike = (row.message_id, row.address, sent, here)
+        if alike in noted:
+            continue
+        noted.add(alike)
         lookup.references.setdefault(row.message_id, []).append(
             Reference(row.case_id, sent=sent, here=here)
         )
-        if sent:
-            lookup.sent_ids.add(row.message_id)
 
 
 async def _find_cases(

@@ -145,7 +145,9 @@ async def change(
 
     Address and folder are what a mailbox is, and stay as they are.
     """
-    await _require_own_folder(connection, tenant, mailbox_id, settings)
+    known = await read(connection, tenant, mailbox_id)
+    if _watched(known.settings) != _watched(settings):
+        await _require_own_folder(connection, tenant, mailbox_id, settings)
     values = asdict(settings)
     del values["address"], values["folder"]
     await _update(connection, tenant, mailbox_id, values)

@@ -107,9 +107,51 @@ async def test_a_connection_is_replaced_after_so_many_mails(smtp_sink: SmtpSink)
 
 
 async def test_many_at_once_share_few_connections(pool: SmtpPool, smtp_sink: SmtpSink) -> None:
-    await asyncio.gather(*(send(pool, smtp_sink) for _ in range(50)))
-    assert len(smtp_sink.mails) == 50
+    await asyncio.gather(*(send(pool, smtp_sink) for _ in range(34)))
+    assert len(smtp_sink.mails) == 34
     assert smtp_sink.connections <= 4
+
+
+async def test_a_server_that_hangs_gives_its_senders_back_and_holds_up_no_other(
+    smtp_sink: SmtpSink,
+) -> None:
+    pool = SmtpPool(busy_for=BRIEFLY, final_answer=SOON)
+    with SmtpSink() as healthy:
+        smtp_sink.script.extend([Fault.SILENT_DELIVERED] * 4)
+        hung = [asyncio.create_task(send(pool, smtp_sink)) for _ in range(4)]
+        await until(lambda: len(smtp_sink.mails) == 4)
+        waiting = [asyncio.create_task(send(pool, smtp_sink)) for _ in range(3)]
+        await send(pool, healthy)
+        for result in await asyncio.gather(*waiting, return_exceptions=True):
+            assert isinstance(result, SmtpUnsent)
+            assert result.reason == "all connections to this server are busy"
+        assert (len(healthy.mails), [task.done() for task in hung]) == (1, [False] * 4)
+        for task in hung:
+            task.cancel()
+        await asyncio.wait(hung)
+        await send(pool, smtp_sink)
+    await pool.close()
+
+
+async def test_who_waits_at_a_server_that_answers_gets_a_turn(smtp_sink: SmtpSink) -> None:
+    pool = SmtpPool(connections_per_account=1, busy_for=timedelta(seconds=0.5))
+    smtp_sink.slow_seconds = 0.2
+    smtp_sink.script.extend([Fault.SLOW] * 5)
+    await asyncio.gather(*(send(pool, smtp_sink) for _ in range(5)))
+    assert len(smtp_sink.mails) == 5
+    await pool.close()
+
+
+async def test_only_so_many_wait_for_a_connection(smtp_sink: SmtpSink) -> None:
+    pool = SmtpPool(connections_per_account=1, waiting_per_account=1, busy_for=SOON)
+    async with pool.transaction(account(smtp_sink), SENDER, [CUSTOMER], 99):
+        waiting = asyncio.create_task(send(pool, smtp_sink))
+        await asyncio.sleep(0)  # it has begun to wait
+        with pytest.raises(SmtpUnsent, match="busy"):
+            await send(pool, smtp_sink)
+    await waiting
+    assert len(smtp_sink.mails) == 1
+    await pool.close()
 
 
 async def test_idle_connections_are_closed_in_time(smtp_sink: SmtpSink) -> None:

@@ -284,3 +284,65 @@ def test_health_needs_no_login_and_fails_when_the_instance_is_ill(api: SmallApi)
 def test_an_answer_that_is_no_problem_details_still_gives_a_sentence(logged_in: SmallApi) -> None:
     logged_in.answers["GET /api/v1/cases"] = (502, b"<html>bad gateway</html>")
     assert everpost("cases", "list") == (1, "The API answered 502\n")
+
+
+def test_a_degraded_instance_is_not_healthy_though_it_answers(api: SmallApi) -> None:
+    api.answers["GET /health"] = (200, {"status": "Degraded"})
+    assert everpost("health") == (1, "status: Degraded\n")
+    api.answers["GET /health"] = (200, {"status": "Healthy"})
+    assert everpost("health") == (0, "status: Healthy\n")
+
+
+def test_registering_the_same_content_again_says_that_nothing_has_changed(
+    logged_in: SmallApi, tmp_path: Path
+) -> None:
+    logged_in.answers["POST /api/v1/workflows"] = (200, {"id": "refund", "version": 1})
+    (tmp_path / "refund.json").write_text('{"id": "refund"}')
+    assert everpost("definitions", "register", "refund.json") == (
+        0,
+        "refund: unchanged, still version 1\n",
+    )
+
+
+def test_the_error_of_a_mailbox_is_shown_whole_and_only_while_it_lasts(
+    logged_in: SmallApi,
+) -> None:
+    long = "the server refuses the login; " * 10 + "the end"
+    health = {"last_error": long, "last_error_at": "-"}
+    logged_in.answers["GET /api/v1/mailboxes"] = (
+        200,
+        {
+            "items": [
+                {"id": "m1", "address": "help@a.test", "health": health | {"connected": False}},
+                {"id": "m2", "address": "old@a.test", "health": health | {"connected": True}},
+            ]
+        },
+    )
+    lines = everpost("mailboxes", "list")[1].splitlines()
+    assert lines[0].split() == ["id", "address", "connected"]
+    assert lines[3:] == [f"help@a.test: - {long}"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("case-not-found", "No: `everpost cases list` shows what there is.\n"),
+        ("not-found", "No: there is nothing of this name; the lists show what there is.\n"),
+        ("request-invalid", "No: correct these places\n  body: x\n"),
+        ("case-closed", "No: words for programs\n"),
+    ],
+)
+def test_a_refusal_is_told_in_the_terms_of_the_command_line(
+    logged_in: SmallApi, kind: str, told: str
+) -> None:
+    problems = [{"place": "body", "message": "x"}] if kind == "request-invalid" else []
+    logged_in.answers["GET /api/v1/cases/c1"] = (
+        400,
+        {
+            "type": f"/problems/{kind}",
+            "title": "No",
+            "detail": "words for programs",
+            "problems": problems,
+        },
+    )
+    assert everpost("cases", "show", "c1") == (1, told)

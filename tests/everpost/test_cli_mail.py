@@ -175,3 +175,24 @@ def test_a_hostile_mail_cannot_steer_the_terminal() -> None:
 
 def test_a_mail_that_cannot_be_read_is_said_to_be_so() -> None:
     assert shown(b"") == "(a mail that cannot be read: the mail is empty)\n"
+
+
+@pytest.mark.parametrize("option", ["--from", "--to"])
+def test_what_is_no_mail_address_is_refused(settings: Settings, option: str) -> None:
+    given = {"--from": FIRST, "--subject": "s", "--body": "b"} | {option: "notanaddress"}
+    code, output = mail("send", *(word for pair in given.items() for word in pair))
+    assert (code, output) == (
+        1,
+        "That cannot be put into a mail: 'notanaddress' is not a mail address.\n",
+    )
+
+
+def test_a_refusal_of_the_mail_server_is_told_in_its_own_words(server: Settings) -> None:
+    refused = mail(
+        *("send", "--from", FIRST, "--to", "nobody@nowhere.test", "--subject", "s", "--body", "b")
+    )
+    login = mail("read", "nobody@nowhere.test")
+    for code, output in (refused, login):
+        assert code == 1
+        assert "nobody@nowhere.test: " in output
+        assert not any(marker in output for marker in ("b'", 'b"', "{", "("))

@@ -74,3 +74,13 @@ def test_a_mistake_in_the_settings_is_named(tmp_path: Path) -> None:
     assert ended.returncode == 1
     assert ended.stderr.startswith("EVERPOST_API_PORT: Input should be a valid integer")
     assert not (tmp_path / "home").exists()
+
+
+def test_a_setting_that_does_not_exist_is_told_with_the_one_that_was_meant(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / ".env").write_text("EVERPOST_TENNANT=x\n")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ended = run(tmp_path, IMAP_PORT=taken.getsockname()[1], SMPT_PORT=1)
+    assert "EVERPOST_TENNANT is no setting, did you mean EVERPOST_TENANT?" in ended.stdout
+    assert "EVERPOST_SMPT_PORT is no setting, did you mean EVERPOST_SMTP_PORT?" in ended.stdout

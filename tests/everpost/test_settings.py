@@ -137,3 +137,27 @@ def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EVERPOST_ADMIN_PASSWORD", "s3cret")
     monkeypatch.setenv("EVERPOST_DATABASE_URL", "postgresql+asyncpg://me:s3cret@db/everpost")
     assert "s3cret" not in repr(read_settings())
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        ({"EVERPOST_LLM_BASE_URL": "http://127.0.0.1:11434/v1"}, "needs EVERPOST_LLM_MODEL"),
+        ({"EVERPOST_LLM_MODEL": "small"}, "needs EVERPOST_LLM_BASE_URL"),
+        (
+            {"EVERPOST_LLM_BASE_URL": "ollama", "EVERPOST_LLM_MODEL": "small"},
+            "has to be an address",
+        ),
+        (
+            {"EVERPOST_LLM_BASE_URL": "http://x:y", "EVERPOST_LLM_MODEL": "small"},
+            "has to be an address",
+        ),
+    ],
+)
+def test_a_model_that_is_configured_by_half_is_refused(
+    given: dict[str, str], complaint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=complaint):
+        read_settings()

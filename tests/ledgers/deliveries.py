@@ -4,7 +4,9 @@ from temporalio.client import Client
 
 from clients.temporal import Temporal
 from ledgers.delivery import Delivery
-from ledgers.pinned import data_converter, documents_of
+from ledgers.payloads import data_converter
+from ledgers.pinned import documents_of
+from store.blobs import Blobs
 from tests.ledgers.world import World
 from tests.servers.ports import free_port
 
@@ -12,7 +14,9 @@ from tests.servers.ports import free_port
 async def delivery_to(world: World, address: str) -> Delivery:
     """Return a delivery to the server at an address; nobody need listen there yet."""
     client = await Client.connect(
-        address, lazy=True, data_converter=data_converter(documents_of(world.database))
+        address,
+        lazy=True,
+        data_converter=data_converter(documents_of(world.database), Blobs("memory:///")),
     )
     return Delivery(world.database, Temporal(client), world.box)
 

@@ -111,6 +111,7 @@ async def test_the_same_key_with_another_request_is_refused(world: World, door: 
 
 async def test_keys_of_two_tenants_are_apart(world: World, door: Door) -> None:
     await world.register(tenant="other")
+    await world.mailbox("mailbox2", tenant="other")
     mine = await open_case(door)
     theirs = await door.start("other", "support", {}, key="key", to="a@b.test")
     assert theirs.created

@@ -166,7 +166,7 @@ async def test_an_older_epoch_changes_nothing(world: World) -> None:
         intake.quarantine(world.database, old.watcher, [refused]),
         intake.settle_gone(world.database, old.watcher, []),
         intake.keep_bytes(world.database, old.watcher, found.row_id, "blob"),
-        intake.forget_taken_back(world.database, old.watcher, 1),
+        intake.forget_uids(world.database, old.watcher),
         routing.accept(world.database, old, world.keys, [mail], utc_now()),
     ):
         with pytest.raises(Fenced):
@@ -200,13 +200,59 @@ async def test_mails_unread_at_a_uidvalidity_change_are_settled_for_they_are_lis
     assert (await world.by_uid(1, uidvalidity=8)).state == IntakeState.SEEN
 
 
-async def test_uids_that_the_server_took_back_name_other_mails(world: World) -> None:
+async def test_a_mail_that_one_listing_left_out_can_be_claimed_again(world: World) -> None:
     attached = await world.attach()
-    await world.take(attached, 1, letter("one"), letter("two"), letter("three"))
-    await intake.forget_taken_back(world.database, attached.watcher, 3)
-    assert await intake.decided_uids(world.database, attached.watcher) == {1, 2}
-    await world.take(attached, 3, letter("another"))
+    await claim(world, attached, 1)
+    await intake.settle_gone(world.database, attached.watcher, [])
+    assert await intake.decided_uids(world.database, attached.watcher) == set()
+    [found] = await claim(world, attached, 1)
+    row = await world.by_uid(1)
+    assert (found.row_id, found.attempts) == (row.id, 2)
+    assert (row.state, row.reason) == (IntakeState.SEEN, None)
+
+
+async def test_mail_that_is_ignored_for_another_reason_stays_decided(world: World) -> None:
+    await world.attach(uidvalidity=7)
+    again = await world.attach(uidvalidity=8)
+    await world.take(again, 1, letter(), received_at=utc_now() - timedelta(days=900))
+    assert (await world.by_uid(1)).state == IntakeState.IGNORED
+    assert await intake.decided_uids(world.database, again.watcher) == {1}
+    assert await claim(world, again, 1) == []
+
+
+async def test_after_the_server_went_back_each_uid_may_name_another_mail(world: World) -> None:
+    attached = await world.attach(uidnext=50)
+    one = letter("one")
+    await world.take(attached, 50, one, letter("two"), letter("three"))
+    await intake.forget_uids(world.database, attached.watcher)
+    again = await world.attach(uidnext=3)
+    assert (again.start_uid, again.renumbered) == (1, True)
+    assert await intake.decided_uids(world.database, again.watcher) == set()
+    await world.take(again, 50, one, letter("another"))
+    assert (await world.by_uid(50)).state == IntakeState.DUPLICATE
+    assert (await world.by_uid(51)).state == IntakeState.ROUTED
     assert len(await world.cases()) == 4
+
+
+async def test_after_the_server_went_back_unknown_old_mail_waits_for_a_person(
+    world: World,
+) -> None:
+    attached = await world.attach(now=utc_now() - timedelta(days=90))
+    await world.take(attached, 1, letter("known"), received_at=utc_now() - timedelta(days=1))
+    await intake.forget_uids(world.database, attached.watcher)
+    again = await world.attach()
+    await world.take(again, 2, letter("old"), received_at=utc_now() - timedelta(days=30))
+    assert (await world.by_uid(2)).state == IntakeState.REVIEW
+
+
+async def test_mails_unread_when_the_server_went_back_are_settled(world: World) -> None:
+    attached = await world.attach()
+    await claim(world, attached, 1)
+    await intake.forget_uids(world.database, attached.watcher)
+    again = await world.attach()
+    [found] = await claim(world, again, 1)
+    assert found.attempts == 1
+    assert (await world.row(Intake, uid=None)).state == IntakeState.IGNORED
 
 
 async def test_the_same_uid_of_two_mailboxes_is_two_mails(world: World) -> None:

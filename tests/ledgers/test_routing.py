@@ -4,9 +4,12 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
 from contracts.clock import utc_now
 from ledgers import intake, routing_store
+from ledgers.mails import Arrived
+from mail.parse import parse_message
 from mail.threading import WhyReview
 from store.tables import Case, Intake, IntakeState, Mailbox, Message
 from tests.ledgers.definitions import SUPPORT_2
@@ -173,6 +176,84 @@ async def test_a_thread_in_two_mailboxes_goes_on_in_each_case(world: World) -> N
     for mailbox_id in ("mailbox1", "mailbox2"):
         case = await world.row(Case, mailbox_id=mailbox_id)
         assert (await world.by_uid(2, mailbox_id=mailbox_id)).case_id == case.id
+
+
+async def test_a_copied_message_id_does_not_divert_a_thread(world: World) -> None:
+    case_id = await open_case(world)
+    copied = letter("Mine now", sender=STRANGER, message_id="<first@customer.test>")
+    await world.take(await world.attach(), 2, copied)
+    await world.take(await world.attach(), 3, letter("More", answers="<first@customer.test>"))
+    assert (await world.by_uid(2)).case_id != case_id
+    assert (await world.by_uid(3)).case_id == case_id
+
+
+async def test_a_message_id_that_was_copied_beforehand_does_not_divert_a_thread(
+    world: World,
+) -> None:
+    copied = letter("Mine now", sender=STRANGER, message_id="<first@customer.test>")
+    await world.take(await world.attach(), 1, copied)
+    case_id = await open_case(world, uid=2)
+    more = letter("More", answers="<first@customer.test>")
+    await world.take(await world.attach(), 3, more)
+    assert (await world.by_uid(3)).case_id == case_id
+
+
+async def test_a_message_id_that_is_copied_in_the_same_batch_does_not_divert_a_thread(
+    world: World,
+) -> None:
+    await world.take(
+        await world.attach(),
+        1,
+        letter(message_id="<first@customer.test>"),
+        letter("Mine now", sender=STRANGER, message_id="<first@customer.test>"),
+        letter("More", answers="<first@customer.test>"),
+    )
+    assert (await world.by_uid(3)).case_id == (await world.by_uid(1)).case_id
+
+
+async def test_the_oldest_case_is_suggested_where_the_sender_takes_part_in_none(
+    world: World,
+) -> None:
+    case_id = await open_case(world)
+    attached = await world.attach()
+    await world.take(
+        attached, 2, letter("x", sender="x@x.test", message_id="<first@customer.test>")
+    )
+    await world.take(attached, 3, letter(sender=STRANGER, answers="<first@customer.test>"))
+    assert (await world.by_uid(3)).suggested_case_id == case_id
+
+
+async def test_of_many_cases_with_one_message_id_few_are_read(world: World) -> None:
+    case_id = await open_case(world)
+    attached = await world.attach()
+    copies = [
+        letter(f"Copy {number}", sender=STRANGER, message_id="<first@customer.test>")
+        for number in range(20)
+    ]
+    await world.take(attached, 2, *copies)
+    mail = Arrived(1, 1, utc_now(), "", parse_message(letter(answers="<first@customer.test>")))
+    async with world.database.read() as connection:
+        mailbox = await routing_store.mailbox_facts(connection, TENANT, "mailbox1")
+        lookup = await routing_store.look_up(connection, mailbox, world.keys, [mail])
+    assert len(lookup.cases) == 2
+    assert lookup.reference_cases(mail.message) == {"<first@customer.test>": case_id}
+
+
+async def test_an_id_that_we_sent_stands_for_the_case_that_sent_it(world: World) -> None:
+    case_id = await open_case(world)
+    sent = await frozen(world, world.send_request(case_id))
+    other = letter("Other", sender=STRANGER, message_id="<other@elsewhere.test>")
+    await world.take(await world.attach(), 2, other)
+    async with world.database.write() as connection:
+        # However it got there: a mail of a stranger's case has the id of our answer.
+        await connection.execute(
+            update(Message)
+            .where(Message.message_id == "<other@elsewhere.test>")
+            .values(message_id=sent.message_id)
+        )
+    await world.take(await world.attach(), 3, letter(sender=STRANGER, answers=sent.message_id))
+    row = await world.by_uid(3)
+    assert (row.state, row.suggested_case_id) == (IntakeState.REVIEW, case_id)
 
 
 async def test_a_reused_message_id_with_other_content_is_another_mail(world: World) -> None:

@@ -59,6 +59,21 @@ class Desk:
         return [mail.message_id for mail in self.sink.mails]
 
 
+async def test_a_mail_whose_server_is_busy_waits_without_an_attempt(
+    desk: Desk,
+) -> None:
+    await desk.freeze()
+    pool = SmtpPool(connections_per_account=1, busy_for=timedelta(milliseconds=50))
+    desk.sender = Sender(desk.world.database, pool)
+    smtp = (await desk.world.account()).smtp
+    async with pool.transaction(smtp, "", [CUSTOMER], 99):
+        with pytest.raises(TryLater, match="all connections to this server are busy"):
+            await desk.send()
+        assert await desk.state() == (OutboxState.INTENDED, 0)
+    assert (await desk.send()).state == OutboxState.SENT
+    await pool.close()
+
+
 @pytest.fixture
 async def desk(small_world: World, smtp_sink: SmtpSink) -> AsyncIterator[Desk]:
     """A desk without a Sent folder."""

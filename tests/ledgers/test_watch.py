@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -320,6 +320,72 @@ async def test_uids_that_a_restored_backup_gives_again_name_new_mails(
         post.dovecot.deliver(letter("new"))
         await post.decided(3)
     assert await post.subjects() == ["lost one", "lost two", "new"]
+
+
+async def test_mail_after_a_backup_from_before_the_start_is_read(post: Post) -> None:
+    async with post.watching():
+        pass
+    # As if the mailbox had been attached at UIDNEXT 100, and a backup restored since.
+    await post.world.change_mailbox("mailbox1", start_uid=100)
+    post.dovecot.deliver(letter("before the next watch"))
+    async with post.watching():
+        post.dovecot.deliver(letter("after"))
+        await post.decided(2)
+    assert await post.subjects() == ["before the next watch", "after"]
+
+
+async def test_mail_between_a_restored_backup_and_the_next_watch_is_read(post: Post) -> None:
+    kept = letter("kept")
+    attached = await post.world.attach(
+        uidvalidity=post.dovecot.server.uidvalidity(post.dovecot.user), uidnext=1
+    )
+    await post.world.take(attached, 1, kept, letter("lost one"), letter("lost two"))
+    # The backup holds the first mail alone; then UID 2 is given again before anybody looks.
+    post.dovecot.deliver(kept, letter("given a known UID"))
+    async with post.watching():
+        post.dovecot.deliver(letter("new"))
+        await post.decided(6)
+    subjects = ["kept", "lost one", "lost two", "given a known UID", "new"]
+    assert await post.subjects() == subjects
+
+
+async def test_a_mail_that_one_listing_left_out_is_read_when_it_is_back(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attached = await post.world.attach(
+        uidvalidity=post.dovecot.server.uidvalidity(post.dovecot.user), uidnext=1
+    )
+    post.dovecot.deliver(letter("there"))
+    await intake.claim(post.world.database, attached.watcher, [1], utc_now())
+    real, odd = ImapConnection.uids, iter([True])
+
+    async def uids(self: ImapConnection, low: int) -> Sequence[int]:
+        return [] if next(odd, False) else await real(self, low)
+
+    monkeypatch.setattr(ImapConnection, "uids", uids)
+    async with post.watching():
+        await post.until(lambda: post.world.rows(Intake, state=IntakeState.IGNORED))
+        post.dovecot.deliver(letter("wakes the watch"))
+
+        async def read() -> bool:
+            return "there" in await post.subjects()
+
+        await post.until(read)
+
+
+@pytest.mark.parametrize("paused", [True, False])
+async def test_a_watch_that_nobody_told_sees_that_its_mailbox_is_paused_or_deleted(
+    post: Post, *, paused: bool
+) -> None:
+    async with post.watching() as task:
+        if paused:
+            await post.world.change_mailbox("mailbox1", status=MailboxStatus.PAUSED)
+        else:
+            async with post.world.database.write() as connection:
+                await connection.execute(delete(tables.Mailbox))
+        async with asyncio.timeout(MAX_SECONDS):
+            assert await task is (WatchEnd.PAUSED if paused else WatchEnd.GONE)
+        assert [row.connected for row in await post.world.rows(tables.Mailbox)] == [False] * paused
 
 
 async def test_a_paused_mailbox_is_not_watched_and_its_mail_waits(post: Post) -> None:
