@@ -72,7 +72,10 @@ class Router:
             newest is not None and mail.received_at < newest - OLD_MAIL_TOLERANCE
         ):
             return Fate(
-                mail, IntakeState.REVIEW, "an old mail that is new since UIDs were given anew"
+                mail,
+                IntakeState.REVIEW,
+                "an old mail that is new since UIDs were given anew",
+                event=_shown(mail.message),
             )
         return None
 
@@ -85,7 +88,13 @@ class Router:
             mailbox_addresses=frozenset({self.mailbox.address}),
         )
         if isinstance(decision, Review):
-            return Fate(mail, IntakeState.REVIEW, decision.why, suggested_case_id=decision.case_id)
+            return Fate(
+                mail,
+                IntakeState.REVIEW,
+                decision.why,
+                suggested_case_id=decision.case_id,
+                event=_shown(mail.message),
+            )
         if isinstance(decision, Join):
             return self._joined(mail, self.lookup.cases[decision.case_id])
         return self._opened(mail, follows=None)
@@ -139,6 +148,14 @@ def facts_of(
         "confidence": verdict.confidence,
         "classifier": verdict.classifier,
         "reason": verdict.reason,
+    }
+
+
+def _shown(message: Message) -> dict[str, Json]:
+    """Return what a person who reviews a mail sees of it in a list."""
+    return {
+        "from": message.sender.address if message.sender else None,
+        "subject": message.subject[:FACT_LIMIT],
     }
 
 

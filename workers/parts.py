@@ -49,7 +49,9 @@ async def parts(settings: Settings) -> AsyncIterator[Parts]:
         data_converter=data_converter(documents_of(database), blobs),
     )
     secrets = SecretBox([settings.master_key()])
-    smtp = SmtpPool()
+    # As many as there are slots for activities: a burst waits here, where it costs nothing. A
+    # server that hangs is told by its silence, and gives the slots back.
+    smtp = SmtpPool(waiting_per_account=100)
     try:
         yield Parts(
             tenant=settings.tenant,
