@@ -25,7 +25,7 @@ class Database:
         """Open lazily: nothing is connected before the first transaction.
 
         `short_statements` says that none of this process's statements takes long: on SQLite
-        they then run in the event loop, which costs a third of a way to a thread and back.
+        they then run in the event loop (see `inline_sqlite` for what that saves).
         """
         inline = short_statements and make_url(url).get_backend_name() == "sqlite"
         self.engine: AsyncEngine = create_async_engine(
