@@ -3,8 +3,9 @@
 The usual driver sends each statement, fetch and close to a thread and back: four ways for one
 row. A worker's statements take microseconds, so they run right in the event loop: a small
 reading transaction costs 0.22 ms of processor time instead of 0.60, a writing one 0.30 instead
-of 0.33 (measured once, 500 of each side by side, the machine shared with other work). Only the wait for another process's transaction is a real
-one, and it is awaited: nothing here sleeps in the loop's thread.
+of 0.33 (measured once, 500 of each side by side, the machine shared with other work). Only the
+wait for another process's transaction is a real one, and it is awaited: nothing here sleeps in
+the loop's thread.
 """
 
 import asyncio
