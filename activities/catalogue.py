@@ -14,9 +14,10 @@ from temporalio.common import RetryPolicy
 
 from contracts.classification import Classified
 from contracts.mailbox import TenantWatch, Watch
-from contracts.outbox import ClassifyRequest, SendOutcome, SendRequest
+from contracts.outbox import ClassifyRequest, OutboxRow, SendOutcome, SendRequest
 from contracts.steps import StepRecord
 from contracts.task_queues import Queue, task_queue
+from contracts.watermark import Reading, ReadingAsked
 
 Request = TypeVar("Request")
 Result = TypeVar("Result")
@@ -60,6 +61,30 @@ RECORD: Declared[StepRecord, None] = Declared(
         "retry_policy": RetryPolicy(maximum_interval=timedelta(seconds=30)),
     },
     local=True,
+)
+
+# A local activity too: it is asked at each deadline, and reads two rows.
+READING: Declared[ReadingAsked, Reading] = Declared(
+    "reading",
+    Reading,
+    {
+        "start_to_close_timeout": timedelta(seconds=20),
+        "retry_policy": RetryPolicy(maximum_interval=timedelta(seconds=30)),
+    },
+    local=True,
+)
+
+SEND_ROW: Declared[OutboxRow, SendOutcome] = Declared("send_row", SendOutcome, SEND.options)
+
+RECONCILE: Declared[Watch, str] = Declared(
+    "reconcile",
+    str,
+    {
+        "start_to_close_timeout": timedelta(minutes=30),
+        "heartbeat_timeout": timedelta(seconds=15),
+        "retry_policy": RetryPolicy(maximum_interval=timedelta(minutes=1), maximum_attempts=5),
+    },
+    queue=Queue.MAIL,
 )
 
 CLASSIFY: Declared[ClassifyRequest, Classified] = Declared(

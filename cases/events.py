@@ -11,9 +11,21 @@ EMAIL = "email"
 CLASSIFIED = "classified"
 ACTION_FAILED = "action_failed"
 ACTION_UNKNOWN = "action_unknown"
+# A mail of ours came back, or a server refused one of its recipients (RFC 3464).
+BOUNCE = "bounce"
+# A program answered for a person, out of office say (RFC 3834): no `email`, so it moves nothing
+# that waits for a person's answer.
+AUTO_REPLY = "auto_reply"
+# A mail that was held, or of which nobody knew whether it was sent, has come to its end.
+RESOLVED = "resolved"
+# A person has taken the case over: what is held back for a while is withdrawn.
+TAKEN_OVER = "taken_over"
+
+# These tell of something that is over: a state that does not wait for one never hears of it.
+TRANSIENT_EVENTS = frozenset({BOUNCE, AUTO_REPLY, RESOLVED, TAKEN_OVER})
 
 # Events that the core makes itself; whoever takes events from strangers refuses these types.
-RESERVED_EVENTS = (CLASSIFIED, ACTION_FAILED, ACTION_UNKNOWN)
+RESERVED_EVENTS = (CLASSIFIED, ACTION_FAILED, ACTION_UNKNOWN, BOUNCE, AUTO_REPLY, RESOLVED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,9 @@ OUTLOOK_QUERY = "outlook"
 
 # An event that the driver handles itself; a definition can't wait for it.
 CANCEL_EVENT = "everpost.cancel"
+# A mail that was held or unknown has come to its end. Data: `firing`, `index`, `outcome` (done or
+# failed), `resolution` (sent, resent, dropped), `reason`, `by`.
+RESOLVED_EVENT = "everpost.resolved"
 
 
 class PinnedDefinition(Payload):

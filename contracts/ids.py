@@ -37,6 +37,16 @@ def mailbox_workflow_id(tenant: str, mailbox_id: str) -> str:
     return f"{tenant}/mailbox/{mailbox_id}"
 
 
+def outbox_workflow_id(tenant: str, outbox_id: int) -> str:
+    """Return the workflow id that sends a mail on which a person has decided."""
+    return f"{tenant}/outbox/{outbox_id}"
+
+
+def reconcile_schedule_id(tenant: str, mailbox_id: str) -> str:
+    """Return the id of the schedule, and of the workflow, that reconciles a mailbox."""
+    return f"{tenant}/reconcile/{mailbox_id}"
+
+
 def delivery_workflow_id(tenant: str) -> str:
     """Return the workflow id of the tenant's delivery watch."""
     return f"{tenant}/delivery"

@@ -4,6 +4,7 @@ from contracts.model import Payload
 
 MAILBOX_WORKFLOW = "MailboxWorkflow"
 DELIVERY_WORKFLOW = "DeliveryWorkflow"
+RECONCILE_WORKFLOW = "ReconcileWorkflow"
 # Sent when a mailbox's row has changed: its settings, its status, or that it is deleted.
 CHANGED_SIGNAL = "changed"
 

@@ -6,6 +6,8 @@ from typing import Literal
 from contracts.model import Json, Payload
 from contracts.steps import StepRecord
 
+OUTBOX_WORKFLOW = "OutboxWorkflow"
+
 
 class SendRequest(Payload):
     """One mail to send: its key is case, firing and action index.
@@ -24,6 +26,10 @@ class SendRequest(Payload):
     template: str = ""
     notice: str | None = None
     to: list[str] = []
+    # Who is asked before it goes out, by mail; without any it goes at once.
+    approvers: list[str] = []
+    # Ids of files that go with it.
+    attach: list[str] = []
     event_id: int | None = None
     event: dict[str, Json] = {}
     data: dict[str, Json] = {}
@@ -33,20 +39,40 @@ class SendRequest(Payload):
 
 
 class Outcome(StrEnum):
-    """How an action ended, as the core hears it."""
+    """How an action ended, as the core hears it; of `held` it hears again, once it is decided."""
 
     DONE = "done"
     FAILED = "failed"
     UNKNOWN = "unknown"
+    HELD = "held"
+
+
+class Refusal(Payload):
+    """A recipient whom the mail server does not take, and what it said (RFC 5321, 4.2)."""
+
+    recipient: str
+    answer: str
+    permanent: bool
 
 
 class SendOutcome(Payload):
-    """How a mail ended: sent or suppressed by rule is `done`."""
+    """How a mail ended: sent or suppressed by rule is `done`.
+
+    `refused` are those among several recipients whom the server did not take.
+    """
 
     outcome: Outcome
     outbox_id: int
     state: str
     reason: str | None = None
+    refused: list[Refusal] = []
+
+
+class OutboxRow(Payload):
+    """A frozen mail that is to be sent beside its case, since a person has decided so."""
+
+    tenant: str
+    outbox_id: int
 
 
 class ClassifyRequest(Payload):

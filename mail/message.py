@@ -1,10 +1,8 @@
 """The message: what Everpost knows of one mail once it is parsed."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 
 class Flaw(StrEnum):
@@ -71,10 +69,11 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """What is known of an attachment; its bytes stay in the raw mail.
+    """What is known of an attachment; `Parsed` has its bytes.
 
-    `name` is safe as a file name on any system. `part` is the position among the leaf parts
-    of the mail, counted from 0.
+    `name` is safe as a file name on any system. `content_type` is what the bytes are, and
+    `declared_type` what the mail says. `part` is the position among the leaf parts of the
+    mail, counted from 0. `inline` is a picture that the text shows by `content_id` (RFC 2392).
     """
 
     name: str
@@ -82,6 +81,9 @@ class Attachment:
     size_bytes: int
     sha256: str
     part: int
+    declared_type: str = ""
+    content_id: str | None = None
+    inline: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +99,98 @@ class Markers:
     report_type: str | None = None
 
 
+class Kind(StrEnum):
+    """What kind of mail it is: who or what wrote it, and why."""
+
+    PERSONAL = "personal"
+    AUTO_REPLY = "auto_reply"
+    OUT_OF_OFFICE = "out_of_office"
+    DELIVERY_REPORT = "delivery_report"
+    READ_RECEIPT = "read_receipt"
+    LIST = "list"
+    BULK = "bulk"
+
+
+@dataclass(frozen=True, slots=True)
+class FailedRecipient:
+    """What a delivery report says of one recipient (RFC 3464, 2.3).
+
+    `status` is the enhanced status code (RFC 3463) such as 5.1.1, where there is one; `hard`
+    tells a failure for good from one that may pass.
+    """
+
+    address: str
+    action: str
+    status: str | None
+    reason: str
+    hard: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryReport:
+    """Which mail was not, or not yet, delivered, and to whom.
+
+    `message_id` is the reported mail's, where the report tells it.
+    """
+
+    message_id: str | None
+    recipients: tuple[FailedRecipient, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Invite:
+    """A calendar object that a mail carries (RFC 5546): a meeting, its change or its end."""
+
+    method: str
+    uid: str
+    summary: str
+    starts_at: datetime | None
+    ends_at: datetime | None
+    organizer: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Nested:
+    """A mail that another one carries (message/rfc822); its bytes are the attachment `part`."""
+
+    subject: str
+    sender: Address | None
+    message_id: str | None
+    part: int
+
+
+class Verdict(StrEnum):
+    """What a method of authentication says of a mail (RFC 8601, 2.7)."""
+
+    PASS = "pass"  # noqa: S105 -- a verdict, no password
+    FAIL = "fail"
+    NONE = "none"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Authentication:
+    """Whether a mail's sender is who it names, and who says so.
+
+    `by` is the authserv-id of the trusted field, or "everpost" where DKIM was verified here.
+    `dkim_domain` is the domain whose signature passed.
+    """
+
+    by: str
+    spf: Verdict = Verdict.NONE
+    dkim: Verdict = Verdict.NONE
+    dmarc: Verdict = Verdict.NONE
+    dkim_domain: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """One mail: decoded, bounded, free of control characters.
 
     `return_path` is "" for the null path and None where no field says. `new_text` is the part
-    of `text` that the sender wrote anew. `digest` covers the content without trace fields, so
-    the same mail has the same digest however often it is delivered.
+    of `text` that the sender wrote anew, without what it quotes and without `signature`.
+    `digest` covers the content without trace fields, so the same mail has the same digest
+    however often it is delivered.
     """
 
     digest: str
@@ -121,9 +208,16 @@ class Message:
     date: datetime | None = None
     text: str = ""
     new_text: str = ""
+    signature: str = ""
     has_html: bool = False
     attachments: tuple[Attachment, ...] = ()
     markers: Markers = field(default_factory=Markers)
+    kind: Kind = Kind.PERSONAL
+    report: DeliveryReport | None = None
+    invites: tuple[Invite, ...] = ()
+    nested: tuple[Nested, ...] = ()
+    # Filled after parsing: it takes DNS, and to know whom the mailbox trusts.
+    authentication: Authentication | None = None
     warnings: tuple[str, ...] = ()
 
     @property
@@ -132,78 +226,10 @@ class Message:
         named = (entry.address for entry in (*self.to, *self.cc))
         return tuple(dict.fromkeys((*self.delivered_to, *named)))
 
-    def to_json(self) -> dict[str, Any]:  # Any: JSON values
-        """Return the message as JSON values."""
-        return {
-            "digest": self.digest,
-            "size_bytes": self.size_bytes,
-            "message_id": self.message_id,
-            "in_reply_to": list(self.in_reply_to),
-            "references": list(self.references),
-            "sender": _address_json(self.sender) if self.sender else None,
-            "reply_to": [_address_json(entry) for entry in self.reply_to],
-            "to": [_address_json(entry) for entry in self.to],
-            "cc": [_address_json(entry) for entry in self.cc],
-            "delivered_to": list(self.delivered_to),
-            "return_path": self.return_path,
-            "subject": self.subject,
-            "date": self.date.isoformat() if self.date else None,
-            "text": self.text,
-            "new_text": self.new_text,
-            "has_html": self.has_html,
-            "attachments": [_attachment_json(entry) for entry in self.attachments],
-            "markers": _markers_json(self.markers),
-            "warnings": list(self.warnings),
-        }
 
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "Message":  # Any: JSON values
-        """Return the message that `to_json` wrote."""
-        sender, date, markers = values["sender"], values["date"], values["markers"]
-        return cls(
-            digest=values["digest"],
-            size_bytes=values["size_bytes"],
-            message_id=values["message_id"],
-            in_reply_to=tuple(values["in_reply_to"]),
-            references=tuple(values["references"]),
-            sender=Address(**sender) if sender else None,
-            reply_to=tuple(Address(**entry) for entry in values["reply_to"]),
-            to=tuple(Address(**entry) for entry in values["to"]),
-            cc=tuple(Address(**entry) for entry in values["cc"]),
-            delivered_to=tuple(values["delivered_to"]),
-            return_path=values["return_path"],
-            subject=values["subject"],
-            date=datetime.fromisoformat(date).astimezone(UTC) if date else None,
-            text=values["text"],
-            new_text=values["new_text"],
-            has_html=values["has_html"],
-            attachments=tuple(Attachment(**entry) for entry in values["attachments"]),
-            markers=Markers(**{**markers, "list_fields": tuple(markers["list_fields"])}),
-            warnings=tuple(values["warnings"]),
-        )
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A message with the bytes of its attachments: `contents[i]` are those of `attachments[i]`."""
 
-
-def _address_json(entry: Address) -> dict[str, str]:
-    return {"name": entry.name, "address": entry.address}
-
-
-def _attachment_json(entry: Attachment) -> dict[str, str | int]:
-    return {
-        "name": entry.name,
-        "content_type": entry.content_type,
-        "size_bytes": entry.size_bytes,
-        "sha256": entry.sha256,
-        "part": entry.part,
-    }
-
-
-def _markers_json(markers: Markers) -> dict[str, Any]:  # Any: JSON values
-    return {
-        "auto_submitted": markers.auto_submitted,
-        "precedence": markers.precedence,
-        "list_fields": list(markers.list_fields),
-        "suppress": markers.suppress,
-        "auto_reply": markers.auto_reply,
-        "content_type": markers.content_type,
-        "report_type": markers.report_type,
-    }
+    message: Message
+    contents: tuple[bytes, ...] = ()

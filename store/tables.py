@@ -120,6 +120,17 @@ class Mailbox(Table):
     smtp_secret: Mapped[str | None]
     plus_addressing: Mapped[bool]
     replies_per_day: Mapped[int]
+    # Models of mail.filters, in the order in which they are tried.
+    rules: Mapped[list[Any]] = mapped_column(JSON, default=list)
+    copies: Mapped[str] = mapped_column(String(16), default="each")
+    subject_token: Mapped[bool] = mapped_column(default=False)
+    after_handling: Mapped[str] = mapped_column(String(16), default="leave")
+    after_folder: Mapped[str | None] = mapped_column(String(255))
+    sends_per_minute: Mapped[int | None]
+    intake_per_minute: Mapped[int | None]
+    # Whose Authentication-Results are believed (RFC 8601, 2.5); None: nobody's.
+    authserv_id: Mapped[str | None] = mapped_column(String(255))
+    alerts_to: Mapped[list[str]] = mapped_column(JSON, default=list)
     created_at: Mapped[datetime]
     epoch: Mapped[int] = mapped_column(default=0)
     attached_at: Mapped[datetime | None]
@@ -127,6 +138,11 @@ class Mailbox(Table):
     start_uid: Mapped[int | None] = mapped_column(BigInteger)
     connected: Mapped[bool] = mapped_column(default=False)
     checked_at: Mapped[datetime | None]
+    # The watermark: all mail that the server received until then is in the ledger.
+    read_until: Mapped[datetime | None]
+    # What the newest reconciliation found missing, and when that was.
+    gaps: Mapped[int] = mapped_column(default=0)
+    reconciled_at: Mapped[datetime | None]
     last_mail_at: Mapped[datetime | None]
     last_error: Mapped[str | None]
     last_error_at: Mapped[datetime | None]
@@ -189,6 +205,11 @@ class Intake(Table):
     due_at: Mapped[datetime | None]
     delivered_at: Mapped[datetime | None]
     applied_at: Mapped[datetime | None]
+    # When the mail was flagged or moved on its server, where the mailbox asks for that.
+    handled_at: Mapped[datetime | None]
+    # Who decided what becomes of a row under review or in quarantine, and when.
+    decided_by: Mapped[str | None] = mapped_column(String(128))
+    decided_at: Mapped[datetime | None]
 
 
 class CaseStatus(StrEnum):
@@ -233,6 +254,8 @@ class Case(Table):
     label: Mapped[str | None] = mapped_column(String(128))
     # A contracts.case.Snapshot as of `revision`; None before the first step is recorded.
     snapshot: Mapped[dict[str, Any] | None]
+    # A contracts.case.Carried of a closed case whose definition lets mail reach it again.
+    carried: Mapped[dict[str, Any] | None]
 
 
 class Participant(Table):
@@ -255,6 +278,7 @@ class Message(Table):
         Index("messages_by_case", "tenant", "case_id", "at"),
         Index("messages_by_message_id", "tenant", "message_id"),
         Index("messages_by_intake", "tenant", "intake_id"),
+        Index("messages_by_provider_id", "tenant", "provider_id"),
         {"sqlite_autoincrement": True},
     )
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
@@ -269,12 +293,54 @@ class Message(Table):
     sender_name: Mapped[str | None] = mapped_column(String(320))
     recipients: Mapped[list[str]]
     subject: Mapped[str] = mapped_column(String(998))
+    # What the sender wrote anew; `full_text` is all of it, where that is more.
     text: Mapped[str]
+    full_text: Mapped[str | None]
     references: Mapped[list[str]]
     attachments: Mapped[list[Any]] = mapped_column(JSON)
     # Why it may not be answered (RFC 3834), or None.
     robot: Mapped[str | None] = mapped_column(String(64))
+    # What kind of mail it is, and who says that its sender is who it names (mail.message).
+    kind: Mapped[str | None] = mapped_column(String(32))
+    authentication: Mapped[dict[str, Any] | None]
+    # The id that a provider gave a mail of ours instead of its Message-ID.
+    provider_id: Mapped[str | None] = mapped_column(String(255))
     classification: Mapped[dict[str, Any] | None]
+
+
+class File(Table):
+    """A file that a mail brought or a program uploaded; its bytes are a blob."""
+
+    __tablename__ = "files"
+    __table_args__ = (Index("files_by_intake", "tenant", "intake_id"),)
+    tenant: Mapped[str] = mapped_column(String(64), primary_key=True)
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    # Safe as a file name on any system.
+    name: Mapped[str] = mapped_column(String(255))
+    # What the bytes are, which may differ from what the mail said.
+    content_type: Mapped[str] = mapped_column(String(255))
+    size_bytes: Mapped[int]
+    sha256: Mapped[str] = mapped_column(String(64))
+    blob: Mapped[str] = mapped_column(String(255))
+    intake_id: Mapped[int | None]
+    created_by: Mapped[str | None] = mapped_column(String(128))
+    created_at: Mapped[datetime]
+
+
+class Reconciliation(Table):
+    """One comparison of a mailbox's server with the ledger: what was missing, what was mended."""
+
+    __tablename__ = "reconciliations"
+    __table_args__ = (
+        Index("reconciliations_by_mailbox", "tenant", "mailbox_id", "at"),
+        {"sqlite_autoincrement": True},
+    )
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    tenant: Mapped[str] = mapped_column(String(64))
+    mailbox_id: Mapped[str] = mapped_column(String(32))
+    at: Mapped[datetime]
+    # A ledgers.reconcile report as JSON.
+    report: Mapped[dict[str, Any]]
 
 
 class TraceEntry(Table):
@@ -320,6 +386,7 @@ class Outbox(Table):
         Index("outbox_by_state", "tenant", "state", "created_at"),
         Index("outbox_by_correspondent", "tenant", "correspondent", "created_at"),
         Index("outbox_by_case", "tenant", "case_id"),
+        Index("outbox_by_attempt", "tenant", "mailbox_id", "attempted_at"),
         {"sqlite_autoincrement": True},
     )
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
@@ -337,10 +404,15 @@ class Outbox(Table):
     recipients: Mapped[list[str]]
     envelope_from: Mapped[str] = mapped_column(String(320))
     subject: Mapped[str] = mapped_column(String(998))
+    # The template's name; None for the product's own notices.
+    template: Mapped[str | None] = mapped_column(String(128))
+    # Why a row is held: for approval, as a loop, given up; a ledgers.outbox.HeldFor.
+    held_for: Mapped[str | None] = mapped_column(String(16))
     raw: Mapped[bytes]
     owner: Mapped[str | None] = mapped_column(String(64))
     lease_until: Mapped[datetime | None]
     attempts: Mapped[int] = mapped_column(default=0)
+    attempted_at: Mapped[datetime | None]
     evidence: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
