@@ -13,6 +13,7 @@ from activities.catalogue import WATCH_DELIVERIES, WATCH_MAILBOX
 from activities.heartbeats import beating
 from contracts.clock import utc_now
 from contracts.mailbox import TenantWatch, Watch
+from ledgers import resolving
 from ledgers.delivery import Delivery
 from ledgers.watch import MailboxWatch
 from store.tables import Mailbox, MailboxStatus
@@ -47,6 +48,8 @@ class Watching:
             while True:
                 if utc_now() >= next_mailbox_check:
                     await self._watch_all_mailboxes(watch.tenant)
+                    forgotten = await resolving.unfinished(self.delivery.database, watch.tenant)
+                    await resolving.start(self.delivery.temporal, watch.tenant, forgotten)
                     next_mailbox_check = utc_now() + MAILBOX_CHECK
                 due = await self.delivery.due(watch.tenant, utc_now())
                 await self.delivery.deliver(watch.tenant, due)
@@ -70,6 +73,7 @@ class Watching:
             silent = not row.connected and (row.checked_at or row.created_at) < silent_since
             try:
                 await self.delivery.temporal.watch_mailbox(tenant, row.id, changed=silent)
+                await self.delivery.temporal.schedule_reconciling(tenant, row.id)
             except RPCError as error:
                 log.warning(
                     "watch.not_started",

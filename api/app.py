@@ -5,17 +5,25 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
+from api.approvals.routes import router as approvals
 from api.auth.routes import router as auth
 from api.auth.throttle import LoginThrottle
 from api.cases.routes import router as cases
 from api.docs import describe_problems, serve_docs
+from api.files.routes import router as files
 from api.health.routes import router as health
 from api.ledger.routes import router as ledger
+from api.mailboxes.connection import router as connections
+from api.mailboxes.reconcile import router as reconciliations
 from api.mailboxes.routes import router as mailboxes
+from api.mailboxes.rules import router as rules
 from api.metrics import Metrics
 from api.middleware import Limits, RequestLog
+from api.outbox.routes import router as outbox
 from api.problems import handle_errors
+from api.review.routes import router as review
 from api.services import Services
+from api.templates.routes import router as templates
 from api.workflows.routes import router as workflows
 
 DESCRIPTION = "Every email a durable case. Errors are problem details (RFC 9457)."
@@ -44,7 +52,22 @@ def create_app(services: Services) -> FastAPI:
     app.state.metrics = Metrics()
     app.state.login_throttle = LoginThrottle()
     handle_errors(app)
-    for router in (auth, workflows, cases, mailboxes, ledger, health):
+    for router in (
+        auth,
+        workflows,
+        cases,
+        connections,
+        mailboxes,
+        reconciliations,
+        rules,
+        ledger,
+        outbox,
+        review,
+        templates,
+        files,
+        approvals,
+        health,
+    ):
         app.include_router(router)
     serve_docs(app)
     describe_problems(app)

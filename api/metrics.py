@@ -1,9 +1,15 @@
 """Metrics for Prometheus, in a registry of the application's own."""
 
+from datetime import datetime
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from contracts.clock import utc_now
+from ledgers import health
+from ledgers.health import HealthStatus
 from store import cases, ledger_views
 from store.database import Database
+from store.tables import MailboxStatus
 
 _KNOWN_METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -42,6 +48,22 @@ class Metrics:
             "mailbox",
         )
 
+        self._gaps = self._gauge(
+            "everpost_mailbox_gaps",
+            "Mails that the newest reconciliation found missing in the ledger.",
+            "tenant",
+            "mailbox",
+        )
+        self._red = self._gauge(
+            "everpost_mailbox_red", "1 while a mailbox is not well.", "tenant", "mailbox"
+        )
+        self._lag = self._gauge(
+            "everpost_mailbox_read_until_seconds",
+            "How long ago the time lies until which a mailbox is read.",
+            "tenant",
+            "mailbox",
+        )
+
     def request_ended(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request; `route` is the pattern, since an address of its own is endless."""
         method = method if method in _KNOWN_METHODS else "other"
@@ -55,15 +77,31 @@ class Metrics:
             open_cases = await cases.open_counts(connection)
             mailboxes = await ledger_views.mailboxes_connected(connection)
         connected = {(m.tenant, m.mailbox_id): int(m.connected) for m in mailboxes}
+        now = utc_now()
         # No await from here on: two who look at once must not mix their numbers.
         _replace(self._intake, intake)
         _replace(self._outbox, outbox)
         _replace(self._open_cases, open_cases)
         _replace(self._connected, connected)
+        _replace(self._gaps, {(m.tenant, m.mailbox_id): m.gaps for m in mailboxes})
+        _replace(self._red, {(m.tenant, m.mailbox_id): int(_is_red(m, now)) for m in mailboxes})
+        _replace(
+            self._lag,
+            {
+                (m.tenant, m.mailbox_id): int((now - m.read_until).total_seconds())
+                for m in mailboxes
+                if m.read_until is not None
+            },
+        )
         return generate_latest(self._registry)
 
     def _gauge(self, name: str, help_: str, *labels: str) -> Gauge:
         return Gauge(name, help_, labels, registry=self._registry)
+
+
+def _is_red(mailbox: ledger_views.MailboxGauge, now: datetime) -> bool:
+    status = MailboxStatus(mailbox.status)
+    return health.status(mailbox, status, mailbox.created_at, now) is HealthStatus.RED
 
 
 def _replace(gauge: Gauge, values: dict[tuple[str, str], int]) -> None:

@@ -64,6 +64,7 @@ KINDS: Mapping[type[Exception], Kind] = {
     errors.DefinitionNotFound: Kind(
         HTTPStatus.NOT_FOUND, "definition-not-found", "No such definition"
     ),
+    errors.TemplateNotFound: Kind(HTTPStatus.NOT_FOUND, "template-not-found", "No such template"),
     DefinitionInvalid: Kind(
         HTTPStatus.UNPROCESSABLE_ENTITY, "definition-invalid", "The definition has mistakes"
     ),
@@ -84,6 +85,14 @@ KINDS: Mapping[type[Exception], Kind] = {
         HTTPStatus.UNPROCESSABLE_ENTITY, "mailbox-invalid", "The mailbox has mistakes"
     ),
     errors.RowNotFound: Kind(HTTPStatus.NOT_FOUND, "row-not-found", "No such row"),
+    errors.FileNotFound: Kind(HTTPStatus.NOT_FOUND, "file-not-found", "No such file"),
+    errors.RowDecided: Kind(HTTPStatus.CONFLICT, "row-decided", "Decided already"),
+    errors.RowHasNoMail: Kind(HTTPStatus.CONFLICT, "row-has-no-mail", "No mail"),
+    errors.MailUnreadable: Kind(HTTPStatus.CONFLICT, "mail-unreadable", "It can't be read"),
+    errors.MailUnreachable: Kind(HTTPStatus.CONFLICT, "mail-unreachable", "It can't be fetched"),
+    errors.MailNotFound: Kind(HTTPStatus.NOT_FOUND, "mail-not-found", "No such mail"),
+    errors.MailDecided: Kind(HTTPStatus.CONFLICT, "mail-decided", "It does not wait"),
+    errors.MailWithheld: Kind(HTTPStatus.FORBIDDEN, "mail-withheld", "Its bytes are secret"),
     errors.CursorInvalid: Kind(HTTPStatus.BAD_REQUEST, "cursor-invalid", "Not a cursor"),
     BlobNotFound: Kind(HTTPStatus.NOT_FOUND, "raw-not-found", "No raw bytes"),
     NotLoggedIn: Kind(HTTPStatus.UNAUTHORIZED, "not-logged-in", "Not logged in"),

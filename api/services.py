@@ -1,12 +1,13 @@
 """What the API works with, made once by its composition root and handed to every request."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
 
 from ledgers.door import Door
+from ledgers.parsing import Parser
 from store.blobs import Blobs
 from store.database import Database
 from store.passwords import Passwords
@@ -24,8 +25,16 @@ class TemporalServer(Protocol):
         """Return whether a worker has polled the tenant's cases lately."""
         ...
 
+    async def reconcile_mailbox(self, tenant: str, mailbox_id: str) -> None:
+        """Start comparing a mailbox with its server, unless that runs already."""
+        ...
+
     async def watch_mailbox(self, tenant: str, mailbox_id: str, *, changed: bool) -> None:
         """Make sure that a mailbox is watched, and tell the watch that its row has changed."""
+        ...
+
+    async def start_outbox_workflow(self, tenant: str, outbox_id: int) -> None:
+        """Make sure that a mail on which a person has decided is being sent."""
         ...
 
 
@@ -47,6 +56,8 @@ class Services:
     temporal: TemporalServer
     token_lifetime: timedelta
     needs_worker: bool
+    # Reads mails again that a person decides about; started when first needed.
+    parser: Parser = field(default_factory=Parser)
 
 
 def services_of(request: Request) -> Services:

@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from bench import latency, memory, throughput
+from bench import fetch, flood, intake, latency, memory, parsing, sending, throughput
 from bench.peers import N8N, NODE_RED, SOURCE
 from bench.report import Section, Table, write_results
 
@@ -62,6 +62,11 @@ BENCHMARKS: Mapping[str, Callable[[], Section]] = {
     "throughput": throughput.measure,
     "latency": latency.measure,
     "memory": memory.measure,
+    "fetch": fetch.measure,
+    "flood": flood.measure,
+    "intake": intake.measure,
+    "parsing": parsing.measure,
+    "sending": sending.measure,
     "engine": engine_section,
     "kill": kill_section,
 }

@@ -89,7 +89,7 @@ class Bench:
 
     def new_mails(self, count: int) -> list[EmailMessage]:
         """Return mails of different customers, each with its own Message-ID."""
-        mails = [_mail() for _ in range(count)]
+        mails = [new_mail() for _ in range(count)]
         self.sent.extend(mails)
         return mails
 
@@ -199,7 +199,7 @@ def burst(bench: Bench, count: int, patience: float = 90.0) -> Burst:
     )
 
 
-def _mail() -> EmailMessage:
+def new_mail() -> EmailMessage:
     customer = f"customer-{secrets.token_hex(6)}@customer.test"
     line = "I have a question about my order, and how do I change the address of it?\n"
     mail = customer_mail(customer, ADDRESS, f"Question {secrets.token_hex(4)}", "")

@@ -1,6 +1,7 @@
 """What a task does when it fires, and the commands by which a step asks the outside for it."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from cases.events import Event
 from cases.fields import Reader
@@ -20,27 +21,37 @@ class Classify:
 class Reply:
     """Answer by a template; `to` is an address, or None for who wrote the mail.
 
-    In a net `to` may still be `data.FIELD`; in a command it is resolved.
+    In a net `to` may still be `data.FIELD`, and `attach` holds the fields that hold the files; in a
+    command `to` is resolved and `attach` holds ids of files. `approvers` are the addresses of the
+    team `approve`; without a team it goes out unasked.
     """
 
     template: str
     to: str | None = None
+    approve: str | None = None
+    approvers: tuple[str, ...] = ()
+    attach: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Return the action in words."""
-        return f"reply {self.template}" + (f" to {shown_text(self.to)}" if self.to else "")
+        to = f" to {shown_text(self.to)}" if self.to else ""
+        return f"reply {self.template}{to}" + (
+            f" if {self.approve} approve" if self.approve else ""
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Notify:
     """Write to people by a template; `team` is the name under which the addresses were found.
 
-    In a net `to` may still hold `data.FIELD`; in a command it is resolved.
+    In a net `to` may still hold `data.FIELD`, and `attach` holds the fields that hold the files; in
+    a command `to` is resolved and `attach` holds ids of files.
     """
 
     template: str
     to: tuple[str, ...]
     team: str | None = None
+    attach: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Return the action in words."""
@@ -78,10 +89,14 @@ Action = OutsideAction | SetData | CloseCase
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """An action in a task's list, and whether it holds the token until it ends."""
+    """An action in a task's list, and whether it holds the token until it ends.
+
+    With `hold` it waits so long beside the case before it is asked for.
+    """
 
     action: Action
     blocking: bool = False
+    hold: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +125,11 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class ReportUnhandled:
-    """Tell people that an action failed, or that nobody knows whether it was done.
+    """Tell people that an action failed, or that nobody knows whether it was done, or its bounce.
 
-    It comes where the definition does not handle `action_failed` or `action_unknown` in the state
-    in which the case stands.
+    It comes where the definition does not handle `action_failed`, `action_unknown` or a hard
+    `bounce` in the state in which the case stands. A bounce's report has a firing number of its
+    own: each of an action's recipients may bounce.
     """
 
     event_type: str

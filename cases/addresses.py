@@ -1,6 +1,7 @@
 """Whom an action writes to: addresses as they stand in the definition, or in the case data."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from cases.actions import Classify, Notify, OutsideAction, Reply
 from cases.fields import Facts, reader_of
@@ -14,17 +15,17 @@ def addressed(action: OutsideAction, data: Mapping[str, JSON]) -> OutsideAction 
     match action:
         case Classify():
             return action
-        case Reply(template, to):
+        case Reply(to=to):
             if to is None or not to.startswith("data."):
                 return action
             address = _address(to, data)
-            return None if address is None else Reply(template, address)
-        case Notify(template, to, team):
+            return None if address is None else replace(action, to=address)
+        case Notify(to=to):
             if not any(one.startswith("data.") for one in to):
                 return action
             found = [_address(one, data) for one in to]
             addresses = tuple(one for one in found if one is not None)
-            return Notify(template, addresses, team) if addresses else None
+            return replace(action, to=addresses) if addresses else None
 
 
 def _address(field: str, data: Mapping[str, JSON]) -> str | None:

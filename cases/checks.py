@@ -82,7 +82,11 @@ class _Checks:
         """Yield names, values and durations that are wrong in themselves."""
         for name, schema in self._definition.data.items():
             yield from _schema_problems(schema, place_of(("data", name)))
+        for name, template in self._definition.templates.items():
+            if template.text is None and template.html is None:
+                yield Problem(place_of(("templates", name)), "needs a text, an html, or both")
         yield from self._start()
+        yield from self._after_close()
         for name, state in self._definition.states.items():
             yield from self._state(("states", name), state)
 
@@ -96,6 +100,19 @@ class _Checks:
         if self._definition.start not in self._definition.states:
             yield self._no_state(("start",), self._definition.start)
 
+    def _after_close(self) -> Iterator[Problem]:
+        after = self._definition.after_close
+        if after.template is not None:
+            yield from self._template(("after_close",), after.template)
+        if after.to is None:
+            return
+        place = ("after_close", "to")
+        if after.to not in self._definition.states:
+            yield self._no_state(place, after.to)
+        elif self._definition.states[after.to].final:
+            message = f"the state {after.to} is final: name one in which the case is open"
+            yield Problem(place_of(place), message)
+
     def _no_state(self, place: Place, name: str) -> Problem:
         states = self._definition.states
         return Problem(place_of(place), f"there is no state {name}", nearest(name, states))
@@ -107,10 +124,14 @@ class _Checks:
             yield Problem(place_of((*place, key)), message)
         for list_place, actions in _action_lists(place, state):
             yield from self._actions(list_place, actions)
+        if state.final:
+            yield from self._held_in_vain((*place, "enter"), state.enter)
         for index, transition in enumerate(state.on):
+            yield from self._leads_to_end((*place, "on", index, "do"), transition.do, transition.to)
             yield from self._target((*place, "on", index), transition.to, transition.when)
         for index, deadline in enumerate(state.deadlines):
             here = (*place, "deadlines", index)
+            yield from self._leads_to_end((*here, "do"), deadline.do, deadline.to)
             yield from self._time(here, deadline.after, deadline.at)
             yield from self._target(here, deadline.to, deadline.when)
 
@@ -122,13 +143,15 @@ class _Checks:
 
     def _time(self, place: Place, after: str | None, at: str | None) -> Iterator[Problem]:
         if after is not None:
-            try:
-                duration_of(after)
-            except BadDuration as error:
-                where = place_of((*place, "after"))
-                yield Problem(where, f"{shown_text(after)!r}: {error}")
+            yield from self._duration((*place, "after"), after)
         if at is not None:
             yield from self._moment((*place, "at"), at)
+
+    def _duration(self, place: Place, text: str) -> Iterator[Problem]:
+        try:
+            duration_of(text)
+        except BadDuration as error:
+            yield Problem(place_of(place), f"{shown_text(text)!r}: {error}")
 
     def _moment(self, place: Place, at: str) -> Iterator[Problem]:
         root, _, name = at.partition(".")
@@ -159,24 +182,56 @@ class _Checks:
                 yield from self._notify((*here, "notify"), action.notify)
             for field, value in (action.set or {}).items():
                 yield from self._set((*here, "set", field), field, value)
+            if action.close is not None:
+                yield from self._held_in_vain(place, actions)
             if action.close is not None and index < len(actions) - 1:
                 message = "comes after close, so it would never be done"
                 yield Problem(place_of((*place, index + 1)), message)
 
+    def _leads_to_end(
+        self, place: Place, actions: tuple[Action, ...], to: str | None
+    ) -> Iterator[Problem]:
+        target = self._definition.states.get(to or "")
+        if target is not None and target.final:
+            yield from self._held_in_vain(place, actions)
+
+    def _held_in_vain(self, place: Place, actions: tuple[Action, ...]) -> Iterator[Problem]:
+        """Yield the replies that are held while the case ends, which withdraws them."""
+        for index, action in enumerate(actions):
+            if action.reply is not None and action.reply.hold is not None:
+                message = "the case ends here, which withdraws a held reply: take hold away"
+                yield Problem(place_of((*place, index, "reply", "hold")), message)
+
     def _reply(self, place: Place, reply: ReplyAction) -> Iterator[Problem]:
         yield from self._template(place, reply.template)
+        if reply.hold is not None:
+            yield from self._duration((*place, "hold"), reply.hold)
+        if reply.approve is not None:
+            yield from self._team((*place, "approve"), reply.approve)
+        yield from self._attach((*place, "attach"), reply.attach)
         if reply.to is not None:
             yield from self._addressee((*place, "to"), reply.to)
 
     def _notify(self, place: Place, notify: NotifyAction) -> Iterator[Problem]:
         yield from self._template(place, notify.template)
-        teams = self._definition.teams
-        if notify.team is not None and notify.team not in teams:
-            where = place_of((*place, "team"))
-            message = f"there is no team {notify.team}"
-            yield Problem(where, message, nearest(notify.team, teams))
+        yield from self._attach((*place, "attach"), notify.attach)
+        if notify.team is not None:
+            yield from self._team((*place, "team"), notify.team)
         if notify.to is not None:
             yield from self._addressee((*place, "to"), notify.to)
+
+    def _team(self, place: Place, name: str) -> Iterator[Problem]:
+        teams = self._definition.teams
+        if name not in teams:
+            yield Problem(place_of(place), f"there is no team {name}", nearest(name, teams))
+
+    def _attach(self, place: Place, fields: tuple[str, ...]) -> Iterator[Problem]:
+        for index, field in enumerate(fields):
+            where = place_of((*place, index))
+            if field.partition(".")[0] in ("data", "event"):
+                yield from self._field(where, field)
+            else:
+                yield Problem(where, "must be data.FIELD or event.NAME that holds a file")
 
     def _template(self, place: Place, name: str) -> Iterator[Problem]:
         templates = self._definition.templates
@@ -269,8 +324,11 @@ class _Checks:
         states = self._definition.states
         if self._definition.start not in states:
             return
-        seen = dict.fromkeys([self._definition.start])
-        queue = [self._definition.start]
+        again = self._definition.after_close.to
+        seen = dict.fromkeys(
+            [self._definition.start, *([again] if again is not None and again in states else [])]
+        )
+        queue = list(seen)
         while queue:
             state = states[queue.pop()]
             steps = [step.to for step in state.on] + [step.to for step in state.deadlines]

@@ -22,7 +22,7 @@ from cases.states import Action as WrittenAction
 
 def compile_net(definition: Definition) -> Net:
     """Return the net of a definition that passed its checks."""
-    states = definition.states.items()
+    states, after = definition.states.items(), definition.after_close
     return make_net(
         [place for name, state in states for place in _places(name, state)],
         [task for name, state in states for task in _Compiler(definition).tasks(name, state)],
@@ -30,6 +30,8 @@ def compile_net(definition: Definition) -> Net:
         labels=[*definition.labels, UNCLASSIFIED],
         fields=definition.data,
         defaults=data_defaults(definition),
+        reopens_in=None if after.to is None else _entrance(definition, after.to),
+        late_answer=after.template,
     )
 
 
@@ -99,19 +101,23 @@ class _Compiler:
         return tuple(planned for action in written for planned in self._planned(action))
 
     def _planned(self, written: WrittenAction) -> Iterator[Planned]:
+        hold = written.reply.hold if written.reply is not None else None
+        held = None if hold is None else duration_of(hold)
         for action in self._of_one(written):
-            yield Planned(action, written.block or isinstance(action, Classify))
+            yield Planned(action, written.block or isinstance(action, Classify), held)
 
     def _of_one(self, written: WrittenAction) -> Iterator[Action]:
         """Yield what one written action does; a `set` of several fields is one for each."""
         if written.classify is not None:
             yield Classify()
         elif written.reply is not None:
-            yield Reply(written.reply.template, written.reply.to)
+            reply, team = written.reply, written.reply.approve
+            approvers = self._definition.teams[team] if team is not None else ()
+            yield Reply(reply.template, reply.to, team, approvers, reply.attach)
         elif written.notify is not None:
             team, to = written.notify.team, written.notify.to
             addresses = (to,) if to is not None else self._definition.teams[team or ""]
-            yield Notify(written.notify.template, addresses, team)
+            yield Notify(written.notify.template, addresses, team, written.notify.attach)
         elif written.close is not None:
             yield CloseCase(written.close)
         else:

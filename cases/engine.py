@@ -7,17 +7,19 @@ ended, keeps one timer for the first of `outlook.deadlines`, and drops events th
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from cases import game
 from cases.actions import Command
 from cases.errors import IllegalEvent
 from cases.events import ActionEnded, Event, Input
-from cases.game import Game, TooManyFirings
+from cases.firing import TooManyFirings
 from cases.net import Net
-from cases.state import CaseState
+from cases.state import CORE_VERSION, CaseState
 from cases.trace import TraceEntry
 from cases.values import JSON
+from cases.working import Working
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,24 +40,32 @@ class Step:
         return tuple(event.id for event in self.state.waiting)
 
 
-def start(net: Net, data: Mapping[str, JSON], now: datetime, event: Event | None = None) -> Step:
+def start(
+    net: Net,
+    data: Mapping[str, JSON],
+    now: datetime,
+    event: Event | None = None,
+    *,
+    core_version: int = CORE_VERSION,
+) -> Step:
     """Open a case with data that fits its definition.
 
     `event` is what opens it, usually the mail: it is consumed by the start, so that `classify` and
     `reply` in the first state know which mail they are about. A mail given to the first `step`
-    instead would wait for a state that takes `email`.
+    instead would wait for a state that takes `email`. A case keeps the core's version with which
+    it began.
     """
     _check(now, event)
-    empty = CaseState(tokens={}, data={**net.defaults, **data})
-    game = Game(net, empty, now)
+    empty = CaseState(tokens={}, data={**net.defaults, **data}, core_version=core_version)
+    work = Working(net, empty, now)
     try:
-        game.open(event)
-        game.settle()
+        game.open_case(work, event)
+        game.settle(work)
     except TooManyFirings as error:
-        game = Game(net, empty, now)
-        game.open(event)
-        game.park(str(error))
-    return _step(game)
+        work = Working(net, empty, now)
+        game.open_case(work, event)
+        game.park(work, str(error))
+    return _step(work)
 
 
 def step(net: Net, state: CaseState, event: Input, now: datetime) -> Step:
@@ -65,19 +75,51 @@ def step(net: Net, state: CaseState, event: Input, now: datetime) -> Step:
     as it was before the step, with the input kept and none of the loop's commands.
     """
     _check(now, event)
-    game = Game(net, state, now)
+    work = Working(net, state, now)
     try:
-        game.take(event)
+        game.take(work, event)
     except TooManyFirings as error:
-        game = Game(net, state, now)
-        game.keep(event)
-        game.park(str(error))
-    return _step(game)
+        work = Working(net, state, now)
+        game.keep(work, event)
+        game.park(work, str(error))
+    return _step(work)
 
 
-def _step(game: Game) -> Step:
-    state = game.finish()
-    return Step(state, tuple(game.commands), tuple(game.trace), tuple(game.consumed))
+def reopen(net: Net, state: CaseState, event: Event, now: datetime) -> Step:
+    """Return what comes of a mail that opens a closed case again, in the state of `after_close`.
+
+    The mail is used up by this. Firings, tokens and data go on where the case had left them; what
+    it had asked for and not heard of before its end it no longer waits for. Raises IllegalEvent if
+    the case is not closed or its definition does not reopen it.
+    """
+    _check(now, event)
+    ended = replace(state, tokens={}, running={}, beside={}, holding={}, outcomes=(), waiting=())
+    work = Working(net, ended, now)
+    try:
+        game.reopen(work, event)
+        game.use_up(work, event)
+    except TooManyFirings as error:
+        work = Working(net, ended, now)
+        game.reopen(work, event)
+        game.keep(work, event)
+        game.park(work, str(error))
+    return _step(work)
+
+
+def answer(net: Net, state: CaseState, event: Event, now: datetime) -> Step:
+    """Return what comes of a mail that a closed case answers; it stays closed.
+
+    Raises IllegalEvent if the case is not closed or its definition does not answer.
+    """
+    _check(now, event)
+    work = Working(net, state, now)
+    game.answer(work, event)
+    return _step(work)
+
+
+def _step(work: Working) -> Step:
+    state = game.finish(work)
+    return Step(state, tuple(work.commands), tuple(work.trace), tuple(work.consumed))
 
 
 def _check(now: datetime, event: Input | None) -> None:

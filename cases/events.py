@@ -66,7 +66,9 @@ class ActionEnded:
 
 @dataclass(frozen=True, slots=True)
 class TimePassed:
-    """The clock has moved on: every deadline that is due by now fires."""
+    """The clock has moved on: every deadline that is due by now fires, or by `until`."""
+
+    until: datetime | None = None
 
 
 Input = Event | ActionEnded | TimePassed

@@ -15,7 +15,7 @@ _STAND_INS: Mapping[str, JSON] = {
     "templates": {"text": ""},
     "data": {},
 }
-_OPTIONAL = ("name", "about", "starts", "classifier", "unknown_outcome")
+_OPTIONAL = ("name", "about", "starts", "classifier", "unknown_outcome", "after_close")
 
 
 def mended_spec(spec: Mapping[str, JSON], error: ValidationError) -> Any:

@@ -123,6 +123,10 @@ class Net:
     labels: tuple[str, ...] = ()
     fields: Mapping[str, DataSchema] = field(default_factory=dict)
     defaults: Mapping[str, JSON] = field(default_factory=dict)
+    # Where a token comes that a mail puts into the closed case, if the definition reopens it.
+    reopens_in: str | None = None
+    # The template by which a mail to the closed case is answered, if the definition answers it.
+    late_answer: str | None = None
     # by task id
     numbered: Mapping[str, NumberedTask] = field(default_factory=dict)
     # place -> the orders of its automatic tasks
@@ -143,6 +147,8 @@ def make_net(
     labels: Sequence[str] = (),
     fields: Mapping[str, DataSchema] | None = None,
     defaults: Mapping[str, JSON] | None = None,
+    reopens_in: str | None = None,
+    late_answer: str | None = None,
 ) -> Net:
     """Return a net with its indexes; the order of the tasks is the order of their precedence."""
     numbered = tuple(_numbered(task, order) for order, task in enumerate(tasks))
@@ -165,6 +171,8 @@ def make_net(
         labels=tuple(labels),
         fields=fields or {},
         defaults=defaults or {},
+        reopens_in=reopens_in,
+        late_answer=late_answer,
         numbered={entry.task.id: entry for entry in numbered},
         automatic={place: tuple(orders) for place, orders in automatic.items()},
         guarded=tuple(

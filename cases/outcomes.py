@@ -7,6 +7,7 @@ from cases.actions import ReportUnhandled
 from cases.events import (
     ACTION_FAILED,
     ACTION_UNKNOWN,
+    BOUNCE,
     CLASSIFIED,
     ActionEnded,
     Ending,
@@ -65,6 +66,20 @@ def report_of(outcome: Outcome) -> ReportUnhandled | None:
         return None
     action, reason = str(event.data["action"]), str(event.data["reason"])
     return ReportUnhandled(event.type, firing, index, action, reason)
+
+
+def report_of_bounce(event: Event, firing: int) -> ReportUnhandled | None:
+    """Return what people are told of a bounce that nothing handles: only that of a hard one.
+
+    A soft one is a delay, or a server's word on the way; the mail may still arrive.
+    """
+    if event.type != BOUNCE or event.data.get("hard") is not True:
+        return None
+    said = [event.data.get(key) for key in ("recipient", "reason")]
+    reason = ": ".join(shown_text(part) for part in said if isinstance(part, str) and part)
+    action = event.data.get("action")
+    named = shown_text(action) if isinstance(action, str) and action else "send a mail"
+    return ReportUnhandled(BOUNCE, firing, 0, named, reason or "its recipient was refused")
 
 
 def _id(ended: ActionEnded, event_type: str) -> str:

@@ -6,20 +6,23 @@ from datetime import datetime
 
 from cases.events import Event
 from cases.net import Net, Task
-from cases.state import Beside, CaseState, CaseStatus, Firing, Token
+from cases.state import Beside, CaseState, CaseStatus, Firing, Held, Token
 from cases.timers import running_timers, timer_order
 from cases.values import JSON, shown, shown_text
 
 
 @dataclass(frozen=True, slots=True)
 class PendingDeadline:
-    """A deadline that will fire unless its token moves first; `text` says what it will do."""
+    """A deadline that will fire unless its token moves first; `text` says what it will do.
+
+    A reply that is held is one too, of no token: it goes out then unless it is withdrawn first.
+    """
 
     task: str
     state: str
     due: datetime
     text: str
-    token: int
+    token: int | None
 
     def to_json(self) -> dict[str, JSON]:
         """Return the deadline as JSON."""
@@ -36,24 +39,35 @@ def deadlines(net: Net, state: CaseState) -> tuple[PendingDeadline, ...]:
     if state.status is not CaseStatus.OPEN:
         return ()
     timers = sorted(running_timers(net, state.tokens, state.data), key=timer_order)
-    return tuple(
+    pending = tuple(
         PendingDeadline(
             entry.task.id, net.places[token.place].state, due, _does(net, entry.task), token.id
         )
         for due, entry, token in timers
     )
+    if not state.holding:
+        return pending
+    replies = [_held_reply(held) for held in state.holding.values()]
+    return tuple(sorted((*replies, *pending), key=lambda one: one.due))
+
+
+def _held_reply(held: Held) -> PendingDeadline:
+    text = f"{held.action} goes out"
+    return PendingDeadline(held.task, ", ".join(held.states), held.due, text, None)
 
 
 def outlook(net: Net, state: CaseState) -> tuple[dict[str, JSON], ...]:
-    """Return, as JSON, what each token waits for, and what is being done now.
+    """Return, as JSON, what each token waits for, what is being done now, and what is held.
 
     A token at rest: {state, since, waits_for: [{event, when, does, task}], deadlines: [...]}.
-    A token inside a task: {state, since, doing, task, firing}.
+    A token inside a task: {state, since, doing, task, firing}. A reply that is held: {state, held,
+    due, task, firing}.
     """
     if state.status is not CaseStatus.OPEN:
         return ()
     resting = [_at_rest(net, state, token) for tokens in state.tokens.values() for token in tokens]
-    return (*resting, *(_inside(net, firing) for firing in state.running.values()))
+    inside = [_inside(net, firing) for firing in state.running.values()]
+    return (*resting, *inside, *map(_as_held, state.holding.values()))
 
 
 def marking(state: CaseState) -> dict[str, int]:
@@ -111,6 +125,16 @@ def _inside(net: Net, firing: Firing) -> dict[str, JSON]:
         "doing": shown(str(task.actions[firing.position - 1].action)),
         "task": task.id,
         "firing": firing.number,
+    }
+
+
+def _as_held(held: Held) -> dict[str, JSON]:
+    return {
+        "state": ", ".join(held.states),
+        "held": shown(str(held.action)),
+        "due": held.due.isoformat(),
+        "task": held.task,
+        "firing": held.firing,
     }
 
 

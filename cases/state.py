@@ -10,13 +10,20 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from cases.actions import Reply
 from cases.errors import StateInvalid
 from cases.events import Event
 from cases.net import Net
 from cases.values import JSON
 
 # Goes up when a change of the core makes the same inputs lead elsewhere.
-CORE_VERSION = 1
+#   1: a state's deadlines count from the moment when the case took the event that led there
+#   2: they count from the moment when that event was received
+CORE_VERSION = 2
+RECEIVED_COUNTS = 2
+
+# Firing number and index: an action's key for the whole life of its case.
+ActionKey = tuple[int, int]
 
 
 class CaseStatus(StrEnum):
@@ -45,7 +52,10 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Firing:
-    """A task that holds its tokens while an action runs; `position` is the next action's index."""
+    """A task that holds its tokens while an action runs; `position` is the next action's index.
+
+    The deadlines of the state that it leads to count from `basis`; None is when it completes.
+    """
 
     number: int
     task: str
@@ -53,6 +63,7 @@ class Firing:
     event: Event | None
     cause: str | None
     position: int
+    basis: datetime | None = None
 
     def held_at(self, position: int) -> "Firing":
         """Return this firing, held before the action at a position."""
@@ -70,6 +81,23 @@ class Beside:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """A reply that goes out when it is `due`, unless it is withdrawn before.
+
+    `states` are those in which the case stood when the step was over that asked for it.
+    """
+
+    firing: int
+    index: int
+    task: str
+    action: Reply
+    event: Event | None
+    cause: str | None
+    due: datetime
+    states: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """The event of an action's end, until a task takes it."""
 
@@ -83,7 +111,8 @@ class CaseState:
 
     tokens: Mapping[str, tuple[Token, ...]]
     running: Mapping[int, Firing] = field(default_factory=dict)
-    beside: Mapping[tuple[int, int], Beside] = field(default_factory=dict)
+    beside: Mapping[ActionKey, Beside] = field(default_factory=dict)
+    holding: Mapping[ActionKey, Held] = field(default_factory=dict)
     outcomes: tuple[Outcome, ...] = ()
     waiting: tuple[Event, ...] = ()
     data: Mapping[str, JSON] = field(default_factory=dict)
@@ -108,6 +137,7 @@ def dump_state(state: CaseState) -> dict[str, JSON]:
         "tokens": [_token_json(token) for tokens in state.tokens.values() for token in tokens],
         "running": [_firing_json(firing) for firing in state.running.values()],
         "beside": [[b.firing, b.index, b.action, b.cause] for b in state.beside.values()],
+        "holding": [_held_json(held) for held in state.holding.values()],
         "outcomes": [[_event_json(o.event), o.cause] for o in state.outcomes],
         "waiting": [_event_json(event) for event in state.waiting],
         "firings": state.firings,
@@ -121,7 +151,7 @@ def load_state(net: Net, dumped: Mapping[str, Any]) -> CaseState:
     Any, since the parts of a JSON mapping are looked at one by one.
     """
     version = dumped.get("core_version")
-    if version != CORE_VERSION:
+    if version not in range(1, CORE_VERSION + 1):
         raise StateInvalid(f"the state is of core version {version}, this core is {CORE_VERSION}")
     try:
         state = _loaded(dumped)
@@ -136,10 +166,12 @@ def _loaded(dumped: Mapping[str, Any]) -> CaseState:
     for token in map(_token, dumped["tokens"]):
         tokens[token.place] = (*tokens.get(token.place, ()), token)
     beside = [Beside(*fields) for fields in dumped["beside"]]
+    holding = map(_held, dumped.get("holding", ()))
     return CaseState(
         tokens=tokens,
         running={firing.number: firing for firing in map(_firing, dumped["running"])},
         beside={(entry.firing, entry.index): entry for entry in beside},
+        holding={(held.firing, held.index): held for held in holding},
         outcomes=tuple(Outcome(_event(event), cause) for event, cause in dumped["outcomes"]),
         waiting=tuple(_event(event) for event in dumped["waiting"]),
         data=dumped["data"],
@@ -208,6 +240,7 @@ def _firing_json(firing: Firing) -> dict[str, JSON]:
         "event": None if firing.event is None else _event_json(firing.event),
         "cause": firing.cause,
         "position": firing.position,
+        "basis": None if firing.basis is None else firing.basis.isoformat(),
     }
 
 
@@ -219,4 +252,44 @@ def _firing(dumped: Mapping[str, Any]) -> Firing:
         event=None if dumped["event"] is None else _event(dumped["event"]),
         cause=dumped["cause"],
         position=dumped["position"],
+        basis=datetime.fromisoformat(dumped["basis"]) if dumped.get("basis") else None,
+    )
+
+
+def _held_json(held: Held) -> dict[str, JSON]:
+    return {
+        "firing": held.firing,
+        "index": held.index,
+        "task": held.task,
+        "action": {
+            "template": held.action.template,
+            "to": held.action.to,
+            "approve": held.action.approve,
+            "approvers": list(held.action.approvers),
+            "attach": list(held.action.attach),
+        },
+        "event": None if held.event is None else _event_json(held.event),
+        "cause": held.cause,
+        "due": held.due.isoformat(),
+        "states": list(held.states),
+    }
+
+
+def _held(dumped: Mapping[str, Any]) -> Held:
+    action = dumped["action"]
+    return Held(
+        firing=dumped["firing"],
+        index=dumped["index"],
+        task=dumped["task"],
+        action=Reply(
+            action["template"],
+            action["to"],
+            action["approve"],
+            tuple(action["approvers"]),
+            tuple(action["attach"]),
+        ),
+        event=None if dumped["event"] is None else _event(dumped["event"]),
+        cause=dumped["cause"],
+        due=datetime.fromisoformat(dumped["due"]),
+        states=tuple(dumped["states"]),
     )

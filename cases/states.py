@@ -24,6 +24,7 @@ from cases.data import DataSchema
 from cases.limits import (
     MAX_ACTIONS_PER_LIST,
     MAX_ADDRESSES_PER_TEAM,
+    MAX_ATTACHMENTS,
     MAX_DATA_FIELDS,
     MAX_DEADLINES_PER_STATE,
     MAX_KEYWORDS_PER_LABEL,
@@ -61,6 +62,14 @@ class Start(StrEnum):
     API = "api"
 
 
+class ClosedPolicy(StrEnum):
+    """What a mail does that comes to a case which has closed."""
+
+    FOLLOW_UP = "follow_up"
+    REOPEN = "reopen"
+    ANSWER = "answer"
+
+
 class Label(Model):
     """What a mail can be about."""
 
@@ -96,14 +105,14 @@ class Classifier(Model):
 
 
 class Template(Model):
-    """What a mail says, in Jinja2.
+    """What a mail says, in Jinja2: text, html, or both; the one left out follows from the other.
 
     It may use case.id, case.data, case.label, message.subject, message.from_name,
     message.from_address, message.text, mailbox.address and event.NAME.
     """
 
     subject: Line | None = None
-    text: str
+    text: str | None = None
     html: str | None = None
 
 
@@ -111,8 +120,12 @@ class ClassifyAction(Model):
     """Find out what the mail is about; holds the case until it is known."""
 
 
+Attachments = Annotated[tuple[Line, ...], Field(max_length=MAX_ATTACHMENTS)]
+_ATTACH = "Files that go with it: data.FIELD or event.NAME, each a file or a list of files."
+
+
 class ReplyAction(Model):
-    """Answer the customer by a template."""
+    """Answer the customer by a template, at once or when nothing has spoken against it."""
 
     template: Name
     to: Line | None = Field(
@@ -120,6 +133,16 @@ class ReplyAction(Model):
         description="An address, or data.FIELD that holds one; without it, who wrote the mail.",
         examples=["data.customer"],
     )
+    hold: Annotated[str, StringConstraints(max_length=MAX_NAME_CHARS)] | None = Field(
+        None,
+        description="Wait so long before it goes out; it is withdrawn when a mail comes, the case "
+        "moves on or closes, or a person takes it over.",
+        examples=["10 minutes"],
+    )
+    approve: Name | None = Field(
+        None, description="The team of which somebody has to approve it before it goes out."
+    )
+    attach: Attachments = Field((), description=_ATTACH, examples=[["data.invoice"]])
 
 
 class NotifyAction(Model):
@@ -128,6 +151,7 @@ class NotifyAction(Model):
     template: Name
     team: Name | None = None
     to: Line | None = Field(None, description="An address, or data.FIELD that holds one.")
+    attach: Attachments = Field((), description=_ATTACH, examples=[["event.files"]])
 
     @model_validator(mode="after")
     def _has_one_addressee(self) -> Self:
@@ -173,6 +197,8 @@ class Action(Model):
             raise ValueError(f"needs exactly one of {', '.join(_ACTIONS)}")
         if self.block and given[0] not in ("reply", "notify"):
             raise ValueError(f"block is for reply and notify, not for {given[0]}")
+        if self.block and self.reply is not None and self.reply.hold is not None:
+            raise ValueError("block and hold exclude each other: a held reply runs beside the case")
         return self
 
     @classmethod
@@ -230,6 +256,28 @@ class State(Model):
     final: StrictBool = Field(False, description="Coming here ends the case.")
 
 
+class AfterClose(Model):
+    """What a mail does that comes to a case which has closed.
+
+    `follow_up` opens a case that follows it, `reopen` puts it back into the state `to`, and
+    `answer` replies by `template` and leaves it closed.
+    """
+
+    policy: ClosedPolicy = ClosedPolicy.FOLLOW_UP
+    to: Name | None = Field(None, description="The state in which a case is open again, to reopen.")
+    template: Name | None = Field(None, description="What is replied, to answer.")
+
+    @model_validator(mode="after")
+    def _fits_its_policy(self) -> Self:
+        for name, policy in (("to", ClosedPolicy.REOPEN), ("template", ClosedPolicy.ANSWER)):
+            given = getattr(self, name) is not None
+            if given != (self.policy is policy):
+                raise ValueError(
+                    f"{name} is for the policy {policy}" if given else f"{policy} needs {name}"
+                )
+        return self
+
+
 _Addresses = Annotated[tuple[Address, ...], Field(min_length=1, max_length=MAX_ADDRESSES_PER_TEAM)]
 
 
@@ -258,6 +306,9 @@ class Definition(Model):
     unknown_outcome: UnknownOutcome = Field(
         UnknownOutcome.PARK,
         description="A mail whose sending nobody can confirm waits for a person, or is sent again.",
+    )
+    after_close: AfterClose = Field(
+        AfterClose(), description="What a mail does that comes when the case has closed."
     )
     start: Name
     states: Annotated[dict[Name, State], Field(min_length=1, max_length=MAX_STATES)]

@@ -19,6 +19,10 @@ class TraceKind(StrEnum):
     MISSED = "missed"  # a deadline was due, and its guard said no
     UNHANDLED = "unhandled"  # an action's outcome that nothing in this state handles
     IGNORED = "ignored"  # an end that nobody waits for, such as that of a cancelled task
+    RELEASED = "released"  # nothing spoke against a reply that was held: it goes out
+    WITHDRAWN = "withdrawn"  # a reply that was held does not go out
+    REOPENED = "reopened"  # a mail has opened the closed case again
+    ANSWERED = "answered"  # a mail to the closed case is answered, and it stays closed
     PARKED = "parked"  # the case stopped and waits for a person
 
 

@@ -1,4 +1,4 @@
-"""An IMAP mailbox over one connection: list, fetch, wait for mail, file a copy.
+"""An IMAP mailbox over one connection: list, fetch, wait for mail, file it elsewhere.
 
 The only room's door to aioimaplib (through `imap_protocol`). Every failure is an `ImapError`;
 after any timeout, cancel or protocol error the connection is dropped and a new one is needed.
@@ -7,19 +7,13 @@ after any timeout, cancel or protocol error the connection is dropped and a new 
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
-import functools
-import ipaddress
-import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Literal
+from enum import StrEnum
 
-from pydantic import SecretStr
-
+from clients.imap_account import ImapAccount
 from clients.imap_errors import (
     ImapAuthFailed,
     ImapDisconnected,
@@ -29,13 +23,16 @@ from clients.imap_errors import (
     ImapProtocolError,
     ImapRefused,
     ImapUnreachable,
+    ImapUntrusted,
 )
-from clients.imap_protocol import ImapCommand, ImapProtocol
+from clients.imap_protocol import ImapCommand
+from clients.imap_session import ImapSession
 from clients.imap_syntax import (
     fetch_items,
     flag_list,
     folder_name,
     internal_date,
+    listed_folder,
     quoted,
     readable,
     response_code,
@@ -54,7 +51,9 @@ __all__ = [
     "ImapProtocolError",
     "ImapRefused",
     "ImapUnreachable",
+    "ImapUntrusted",
     "MailSize",
+    "Moved",
 ]
 
 # A server may end an idle session after 30 minutes (RFC 2177, 3).
@@ -65,22 +64,8 @@ POLL_WITHOUT_IDLE = timedelta(seconds=10)
 # Bodies of 36,000 mails a second at 100 a batch; more gains nothing and holds more memory.
 FETCH_BATCH = 100
 SIZES_BATCH = 500
+CHANGE_BATCH = 500
 SLOWEST_UPLOAD_BYTES_PER_SECOND = 50_000
-
-# Response codes that say "later", not "wrong" (RFC 5530, 3).
-_TRY_LATER = {"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "CONTACTADMIN"}
-
-
-@dataclass(frozen=True, slots=True)
-class ImapAccount:
-    """Where a mailbox is and how to log in. Hashable; the password never shows in its repr."""
-
-    host: str
-    port: int
-    tls: Literal["implicit", "none"]
-    username: str
-    password: SecretStr
-    ca_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,61 +89,29 @@ class MailSize:
     received_at: datetime
 
 
-class ImapConnection:
+class Moved(StrEnum):
+    """What became of mails that were to be moved."""
+
+    MOVED = "moved"
+    COPIED_AND_MARKED = "copied, and marked as deleted where they were"
+
+
+class ImapConnection(ImapSession):
     """One logged-in connection. Its calls take turns; one task uses it at a time."""
-
-    def __init__(self, account: ImapAccount, protocol: ImapProtocol, *, timeout: timedelta) -> None:
-        self._account = account
-        self._protocol = protocol
-        self._timeout = timeout
-        self._capabilities: frozenset[str] = frozenset()
-        self._folder: str | None = None
-
-    @classmethod
-    async def open(
-        cls,
-        account: ImapAccount,
-        *,
-        timeout: timedelta = timedelta(seconds=30),  # noqa: ASYNC109  # bounds silences
-        max_literal_bytes: int = 64 * 1024 * 1024,
-    ) -> ImapConnection:
-        """Return a connection that is logged in.
-
-        `timeout` bounds connecting, and from then on every silence of the server.
-        Raises ImapInsecure, ImapUnreachable, ImapAuthFailed or ImapProtocolError.
-        """
-        protocol = await _connect(account, timeout, max_literal_bytes)
-        connection = cls(account, protocol, timeout=timeout)
-        try:
-            await connection._log_in()
-        except ImapDisconnected as error:
-            protocol.drop("not logged in")
-            raise ImapUnreachable(account.host, account.port, str(error)) from error
-        except BaseException:
-            protocol.drop("not logged in")
-            raise
-        return connection
-
-    @property
-    def alive(self) -> bool:
-        """Whether the connection has not ended, as far as this side knows."""
-        return self._protocol.lost is None
 
     async def select(self, folder: str, *, read_only: bool = False) -> FolderStatus:
         """Open a folder and return its status; `read_only` changes no flag (EXAMINE).
 
         Raises ImapFolderMissing, or ImapUnreachable where the server says "later".
         """
-        try:
-            name = folder_name(folder)
-        except ValueError as error:
-            raise ImapFolderMissing(folder, str(error)) from None
+        name = _checked_name(folder)
         self._folder = None
         answer = await self._run("EXAMINE" if read_only else "SELECT", name)
         if answer.result != "OK":
             raise self._refusal(answer, ImapFolderMissing(folder, readable(answer.text)))
         self._protocol.state = "SELECTED"
         self._folder = folder
+        self._writable = not read_only and response_code(answer.text)[0] != "READ-ONLY"
         self._protocol.news.clear()
         return await self._status(answer)
 
@@ -297,83 +250,72 @@ class ImapConnection:
         headers = await self._fetch(_found(answer), what, SIZES_BATCH)
         return tuple(sorted(int(h[b"UID"]) for h in headers if _names(h, wanted)))
 
-    async def close(self) -> None:
-        """Log out if the server still answers, and end the connection; never raises."""
-        with contextlib.suppress(ImapError):
-            await self._run("LOGOUT", silence=min(self._timeout, timedelta(seconds=2)))
-        self._protocol.drop("closed")
+    # -- Changes
 
-    # -- Commands
+    async def store_flags(self, uids: Iterable[int], flags: Iterable[str]) -> None:
+        """Add flags to mails of the open folder; a UID that is gone is passed over.
 
-    async def _run(
-        self,
-        name: str,
-        *args: str,
-        prefix: str | None = None,
-        payload: bytes | None = None,
-        silence: timedelta | None = None,
-    ) -> ImapCommand:
-        return await self._protocol.run(
-            name, *args, prefix=prefix, payload=payload, silence=silence or self._timeout
-        )
+        Raises ImapRefused, also where the folder is open for reading only; ValueError for
+        what is no flag.
+        """
+        marks = flag_list(flags)
+        self._require_writable("STORE")
+        for uid_set in uid_sets(uids, at_most=CHANGE_BATCH):
+            # SILENT: the answer would repeat the flags of every mail (RFC 3501, 6.4.6).
+            await self._ok("STORE", uid_set, "+FLAGS.SILENT", marks, prefix="UID")
 
-    async def _ok(self, name: str, *args: str, prefix: str | None = None) -> ImapCommand:
-        if prefix and self._folder is None:
+    async def move(self, uids: Iterable[int], folder: str) -> Moved:
+        """Move mails of the open folder to another one; a UID that is gone is passed over.
+
+        By MOVE (RFC 6851) where the server has it; else each is copied and marked as deleted,
+        and removed where the server can remove these UIDs alone (UIDPLUS, RFC 4315): a plain
+        EXPUNGE would remove what others have marked. Cut off halfway, a copy may be there
+        twice. Raises ImapFolderMissing or ImapRefused.
+        """
+        name = _checked_name(folder)
+        self._require_writable("MOVE")
+        sets = list(uid_sets(uids, at_most=CHANGE_BATCH))
+        if "MOVE" in self._capabilities:
+            for uid_set in sets:
+                await self._to_folder("MOVE", uid_set, name, folder)
+            return Moved.MOVED
+        for uid_set in sets:
+            await self._to_folder("COPY", uid_set, name, folder)
+            await self._ok("STORE", uid_set, "+FLAGS.SILENT", "(\\Deleted)", prefix="UID")
+            if "UIDPLUS" in self._capabilities:
+                await self._ok("EXPUNGE", uid_set, prefix="UID")
+        return Moved.MOVED if "UIDPLUS" in self._capabilities else Moved.COPIED_AND_MARKED
+
+    def _require_writable(self, command: str) -> None:
+        # Some servers say OK to a change of a folder that is open for reading, and do nothing.
+        if self._folder is not None and not self._writable:
+            raise ImapRefused(command, f"the folder {self._folder!r} is open for reading only")
+
+    async def _to_folder(self, command: str, uid_set: str, name: str, folder: str) -> None:
+        if self._folder is None:
             raise ImapFolderMissing("", "no folder is open")
-        answer = await self._run(name, *args, prefix=prefix)
-        if answer.result != "OK":
-            raise self._refusal(answer, ImapRefused(name, readable(answer.text)))
-        return answer
-
-    async def _noop(self, silence: timedelta) -> None:
-        await self._run("NOOP", silence=silence)
-
-    def _refusal(self, answer: ImapCommand, error: ImapError) -> ImapError:
+        answer = await self._run(command, uid_set, name, prefix="UID")
         code, _ = response_code(answer.text)
-        if code in _TRY_LATER:
-            return ImapUnreachable(self._account.host, self._account.port, readable(answer.text))
-        return error
+        if answer.result == "OK":
+            return
+        missing = ImapFolderMissing(folder, readable(answer.text))
+        refused = ImapRefused(command, readable(answer.text))
+        raise self._refusal(answer, missing if code in {"TRYCREATE", "NONEXISTENT"} else refused)
 
-    async def _log_in(self) -> None:
-        protocol, account = self._protocol, self._account
-        try:
-            async with asyncio.timeout(self._timeout.total_seconds()):
-                greeting = await protocol.greeting
-        except TimeoutError:
-            raise ImapDisconnected("the greeting", "none in time") from None
-        if not greeting.upper().startswith(b"* OK"):
-            raise ImapUnreachable(account.host, account.port, readable(greeting))
-        protocol.state = "NONAUTH"
-        answer = await self._authenticate(await self._offered(greeting))
-        if answer.result != "OK":
-            raise self._refusal(answer, ImapAuthFailed(account.username, readable(answer.text)))
-        protocol.state = "AUTH"
-        lines = [answer.text, *(parts[0] for parts in answer.responses)]
-        self._capabilities = await self._offered(*lines)
+    async def create_folder(self, folder: str) -> None:
+        """Make a folder; one that is there already is left as it is. Raises ImapRefused."""
+        answer = await self._run("CREATE", _checked_name(folder))
+        if answer.result == "OK" or response_code(answer.text)[0] == "ALREADYEXISTS":
+            return
+        # Servers from before RFC 5530 say NO for both.
+        if folder not in await self.folders():
+            raise self._refusal(answer, ImapRefused("CREATE", readable(answer.text)))
 
-    async def _authenticate(self, offered: frozenset[str]) -> ImapCommand:
-        user, password = self._account.username, self._account.password.get_secret_value()
-        if "AUTH=PLAIN" in offered:
-            # Base64 carries what a quoted string cannot (RFC 4616).
-            token = base64.b64encode(f"\0{user}\0{password}".encode())
-            return await self._run("AUTHENTICATE", "PLAIN", payload=token)
-        try:
-            return await self._run("LOGIN", quoted(user), quoted(password))
-        except ValueError:
-            reason = "it takes LOGIN only, which allows ASCII in user names and passwords"
-            raise ImapAuthFailed(user, reason) from None
-
-    async def _offered(self, *lines: bytes) -> frozenset[str]:
-        """Return the capabilities that one of the lines names, or else ask for them."""
-        for line in lines:
-            code, argument = response_code(line)
-            if code == "CAPABILITY":
-                return frozenset(argument.upper().split())
-            if line.upper().startswith(b"CAPABILITY "):
-                return frozenset(line.decode("ascii", "replace").upper().split()[1:])
-        answer = await self._run("CAPABILITY")
-        asked = (p[0] for p in answer.responses if p[0].upper().startswith(b"CAPABILITY "))
-        return frozenset(next(asked, b"").decode("ascii", "replace").upper().split()[1:])
+    async def folders(self) -> tuple[str, ...]:
+        """Return the names of the folders that can be opened, sorted."""
+        answer = await self._ok("LIST", '""', '"*"')
+        listed = (listed_folder(parts) for parts in answer.responses)
+        return tuple(sorted({name for name in listed if name is not None}))
 
 
 def _found(answer: ImapCommand) -> set[int]:
@@ -388,33 +330,8 @@ def _names(header: dict[bytes, bytes], message_id: str) -> bool:
     return any(wanted in text for item, text in header.items() if item.startswith(b"BODY["))
 
 
-async def _connect(account: ImapAccount, within: timedelta, max_literal_bytes: int) -> ImapProtocol:
-    if account.tls == "none" and not _is_loopback(account.host):
-        raise ImapInsecure(account.host)
-    loop = asyncio.get_running_loop()
+def _checked_name(folder: str) -> str:
     try:
-        async with asyncio.timeout(within.total_seconds()):
-            _, protocol = await loop.create_connection(
-                lambda: ImapProtocol(max_literal_bytes=max_literal_bytes),
-                account.host,
-                account.port,
-                ssl=_tls(account.ca_file) if account.tls == "implicit" else None,
-            )
-    except TimeoutError:
-        raise ImapUnreachable(account.host, account.port, "no connection in time") from None
-    except (OSError, UnicodeError) as error:  # ssl.SSLError and socket.gaierror are OSErrors
-        raise ImapUnreachable(account.host, account.port, str(error)) from error
-    return protocol
-
-
-@functools.lru_cache(maxsize=64)
-def _tls(ca_file: Path | None) -> ssl.SSLContext:
-    # Reading the system's certificates takes 20 ms; once is enough.
-    return ssl.create_default_context(cafile=ca_file)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
+        return folder_name(folder)
+    except ValueError as error:
+        raise ImapFolderMissing(folder, str(error)) from None

@@ -15,8 +15,8 @@ class ImapInsecure(ImapError):
 
     def __init__(self, host: str) -> None:
         super().__init__(
-            f"refusing to log in at {host} without TLS: set tls to implicit (port 993), "
-            "plain connections are for this machine only"
+            f"refusing to log in at {host} without TLS: set tls to implicit (port 993) or "
+            "starttls (port 143), plain connections are for this machine only"
         )
         self.host = host
 
@@ -27,6 +27,10 @@ class ImapUnreachable(ImapError):
     def __init__(self, host: str, port: int, reason: str) -> None:
         super().__init__(f"cannot reach the IMAP server {host}:{port}: {readable(reason)}")
         self.host, self.port, self.reason = host, port, readable(reason)
+
+
+class ImapUntrusted(ImapUnreachable):
+    """TLS with the server failed, or it offers none: nothing was sent that is secret."""
 
 
 class ImapAuthFailed(ImapError):

@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import ssl
 from datetime import timedelta
+from typing import Any
 
 # aioimaplib ships no type information.
 from aioimaplib.aioimaplib import (  # type: ignore[import-untyped]
@@ -75,6 +77,8 @@ class ImapCommand(Command):  # type: ignore[misc]  # Command is Any to mypy
 class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the base is Any to mypy
     """One connection: one command at a time, every failure ends it."""
 
+    transport: Any  # as aioimaplib has it: None until the connection is made
+
     def __init__(self, *, max_literal_bytes: int) -> None:
         loop = asyncio.get_running_loop()
         super().__init__(loop)
@@ -93,6 +97,7 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the base is An
         self._parts: list[bytes] = []
         self._literal_bytes: int | None = None
         self._kept_bytes = 0
+        self._awaits_tls = False
 
     # -- Reading
 
@@ -109,7 +114,7 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the base is An
 
     def _frame(self) -> None:
         position = 0
-        while self.lost is None:
+        while self.lost is None and not self._awaits_tls:
             if self._literal_bytes is not None:
                 end = position + self._literal_bytes
                 if len(self._buffer) < end:
@@ -130,6 +135,9 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the base is An
             self._line(line)
         del self._buffer[:position]
         self._searched_to -= position
+        if self._awaits_tls and self._buffer:
+            # Somebody on the way wrote it, to be taken for the server's words within TLS.
+            raise ImapProtocolError("words in the clear behind the answer to STARTTLS")
 
     def _line(self, line: bytes) -> None:
         self._parts.append(line)
@@ -189,6 +197,9 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the base is An
         if command.name == "IDLE":
             self._idle_event.set()  # refused: no "+" will come
         result, _, text = answer.partition(b" ")
+        if command.name == "STARTTLS" and result.upper() == b"OK":
+            self._awaits_tls = True
+            self.transport.pause_reading()
         command.finish(result.decode("ascii", "replace").upper(), text)
 
     def _pending(self) -> ImapCommand | None:
@@ -260,6 +271,34 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the base is An
             self.drop("given up")
             raise
         return command
+
+    async def start_tls(
+        self, context: ssl.SSLContext, server_name: str, *, silence: timedelta
+    ) -> bool:
+        """Protect the connection by STARTTLS (RFC 9051, 6.2.1); False where it is refused.
+
+        Raises ImapDisconnected, ImapProtocolError, or ssl.SSLError and OSError of the handshake.
+        """
+        answer = await self.run("STARTTLS", silence=silence)
+        if answer.result != "OK":
+            return False
+        if self.lost is not None:  # behind the answer, in the same piece
+            raise self.lost
+        self._awaits_tls = False
+        try:
+            async with asyncio.timeout(silence.total_seconds()):
+                secured = await self.loop.start_tls(
+                    self.transport, self, context, server_hostname=server_name
+                )
+        except TimeoutError:
+            raise self._silent("the TLS handshake", silence) from None
+        except BaseException:
+            self.drop("no TLS")
+            raise
+        # The connection may have ended on the last octet of the handshake.
+        self._check_alive("STARTTLS")
+        self.transport = secured
+        return True
 
     async def idle_until_news(self, at_most: timedelta, silence: timedelta) -> None:
         """Hold IDLE (RFC 2177) until `news` is set or the time is up.

@@ -16,6 +16,7 @@ Parts = tuple[bytes, ...]
 
 # A folder name may hold these as they are; "&" begins an encoded run (RFC 3501, 5.1.3).
 _PLAIN = re.compile(r"[\x20-\x25\x27-\x7e]+|&|[^\x20-\x7e]+")
+_ENCODED_RUN = re.compile(r"&([A-Za-z0-9+,]*)-")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _TOKEN = re.compile(rb"""\s*(?:([()])|"((?:[^"\\]|\\.)*)"|([^\s()"\[]+(?:\[[^\]]*\])?[^\s()"]*))""")
 _FLAG = re.compile(r"\\?[A-Za-z0-9$_.:-]+")
@@ -58,6 +59,45 @@ def _encoded_run(run: str) -> str:
     return "&" + encoded.decode("ascii").replace("/", ",") + "-"
 
 
+def decoded_folder_name(name: bytes) -> str:
+    """Return a folder's name from the wire; what is no modified UTF-7 stays as it is."""
+    text = name.decode("utf-8", "replace")
+    try:
+        return _ENCODED_RUN.sub(_decoded_run, text)
+    except ValueError:
+        return text
+
+
+def _decoded_run(run: re.Match[str]) -> str:
+    encoded = run.group(1).replace(",", "/")
+    if not encoded:
+        return "&"
+    padding = "=" * (-len(encoded) % 4)
+    return base64.b64decode(encoded + padding, validate=True).decode("utf-16-be")
+
+
+def listed_folder(parts: Parts) -> str | None:
+    """Return the name that a LIST response tells (RFC 9051, 7.3.1), or None.
+
+    None also for a folder that cannot be opened. `parts` begins behind the "* ".
+    """
+    if not parts[0].upper().startswith(b"LIST "):
+        return None
+    depth, attributes, values = 0, set[bytes](), list[bytes | None]()
+    for token in _tokens(parts):
+        if isinstance(token, _Paren):
+            depth += 1 if token is _Paren.OPEN else -1
+        elif depth:
+            attributes.add((token or b"").upper())
+        else:
+            values.append(token)
+    # LIST, the delimiter, and the name.
+    if len(values) < 3 or not values[2] or attributes & {b"\\NOSELECT", b"\\NONEXISTENT"}:
+        return None
+    name = decoded_folder_name(values[2])
+    return "INBOX" if name.upper() == "INBOX" else name
+
+
 def flag_list(flags: Iterable[str]) -> str:
     """Return flags as a parenthesised list; ValueError where one is no flag (RFC 3501, 9)."""
     chosen = list(flags)
@@ -85,6 +125,10 @@ def _ranges(ordered: Sequence[int]) -> Iterator[str]:
             continue
         yield str(first) if first == last else f"{first}:{last}"
         first = last = uid
+
+
+# How nearly every whole mail comes; token by token it takes five times as long.
+_WHOLE_MAIL = re.compile(rb"\d+ FETCH \(UID (\d+) BODY\[\] \{\d+\}", re.IGNORECASE)
 
 
 class _Paren(Enum):
@@ -125,6 +169,8 @@ def fetch_items(parts: Parts) -> dict[bytes, bytes]:
 
     Items whose value is a list (FLAGS) or NIL are left out. `parts` begins behind the "* ".
     """
+    if len(parts) == 3 and parts[2] == b")" and (whole := _WHOLE_MAIL.fullmatch(parts[0])):
+        return {b"UID": whole[1], b"BODY[]": parts[1]}
     items: dict[bytes, bytes] = {}
     name: bytes | None = None
     depth = 0

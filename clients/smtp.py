@@ -67,13 +67,21 @@ class SmtpTransaction:
 
 
 @dataclass(slots=True, eq=False)
-class _Lane:
-    """The connections of one account."""
+class _Gate:
+    """So many connections at a time, of one account or to one server."""
 
     slots: asyncio.Semaphore
+    longest_line: int
     # When a connection was last taken or given back.
     moved_at: float
     waiting: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class _Lane:
+    """The connections of one account, and the gates before them: its own and its server's."""
+
+    gates: tuple[_Gate, _Gate]
     idle: list[SmtpSession] = field(default_factory=list)
 
 
@@ -85,6 +93,7 @@ class SmtpPool:
         *,
         connections_per_account: int = 4,
         waiting_per_account: int = 30,
+        connections_per_server: int = 20,
         busy_for: timedelta = timedelta(seconds=2),
         mails_per_connection: int = 100,
         idle: timedelta = timedelta(seconds=20),
@@ -92,12 +101,13 @@ class SmtpPool:
         final_answer: timedelta = FINAL_ANSWER,
         hello_name: str = "localhost",
     ) -> None:
-        """Bound what one account takes of the process.
+        """Bound what one account, and one server with many accounts, takes of the process.
 
         A mail waits for a connection only behind `waiting_per_account` others, and only while
         some connection was taken or given back within `busy_for`: a server that hangs must not
         hold up those who send through another.
         """
+        self._connections_per_server = connections_per_server
         self._connections_per_account = connections_per_account
         self._waiting_per_account = waiting_per_account
         self._busy_seconds = busy_for.total_seconds()
@@ -107,6 +117,7 @@ class SmtpPool:
         self._final_answer = final_answer
         self._hello_name = hello_name
         self._lanes: dict[SmtpAccount, _Lane] = {}
+        self._servers: dict[tuple[str, int], _Gate] = {}
         self._closed = False
 
     @asynccontextmanager
@@ -119,7 +130,8 @@ class SmtpPool:
         nothing was sent. The null sender is "". Leaving without `data` takes the envelope back.
         """
         lane = self._lane(account)
-        async with self._slot(lane):
+        own, server = lane.gates
+        async with self._slot(own), self._slot(server):
             session, accepted, refused = await self._begin(
                 account, lane, envelope_from, recipients, size_bytes
             )
@@ -133,33 +145,33 @@ class SmtpPool:
                 await self._give_back(lane, session)
 
     @asynccontextmanager
-    async def _slot(self, lane: _Lane) -> AsyncIterator[None]:
+    async def _slot(self, gate: _Gate) -> AsyncIterator[None]:
         """Hold the right to one connection; raises SmtpUnsent when there is none to be had soon."""
-        if lane.slots.locked() and lane.waiting >= self._waiting_per_account:
+        if gate.slots.locked() and gate.waiting >= gate.longest_line:
             raise SmtpUnsent(BUSY)
-        lane.waiting += 1
+        gate.waiting += 1
         try:
-            await self._acquire(lane)
+            await self._acquire(gate)
         finally:
-            lane.waiting -= 1
+            gate.waiting -= 1
         loop = asyncio.get_running_loop()
-        lane.moved_at = loop.time()
+        gate.moved_at = loop.time()
         try:
             yield
         finally:
-            lane.moved_at = loop.time()
-            lane.slots.release()
+            gate.moved_at = loop.time()
+            gate.slots.release()
 
-    async def _acquire(self, lane: _Lane) -> None:
+    async def _acquire(self, gate: _Gate) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            until = lane.moved_at + self._busy_seconds
+            until = gate.moved_at + self._busy_seconds
             try:
                 async with asyncio.timeout_at(until):
-                    await lane.slots.acquire()
+                    await gate.slots.acquire()
                     return
             except TimeoutError:
-                if lane.moved_at + self._busy_seconds <= loop.time():
+                if gate.moved_at + self._busy_seconds <= loop.time():
                     raise SmtpUnsent(BUSY) from None
 
     async def _begin(
@@ -202,11 +214,16 @@ class SmtpPool:
         if self._closed:
             raise SmtpUnsent("the pool is closed")
         if account not in self._lanes:
-            self._lanes[account] = _Lane(
-                asyncio.Semaphore(self._connections_per_account),
-                moved_at=asyncio.get_running_loop().time(),
-            )
+            where = (account.host, account.port)
+            if where not in self._servers:
+                self._servers[where] = self._gate(self._connections_per_server)
+            own = self._gate(self._connections_per_account)
+            self._lanes[account] = _Lane((own, self._servers[where]))
         return self._lanes[account]
+
+    def _gate(self, connections: int) -> _Gate:
+        now = asyncio.get_running_loop().time()
+        return _Gate(asyncio.Semaphore(connections), self._waiting_per_account, moved_at=now)
 
     def _idle_session(self, lane: _Lane) -> SmtpSession | None:
         self._sweep(lane)

@@ -148,6 +148,16 @@ class SmtpSession:
             _raise_for(answer, "the server refuses all recipients", refused)
         return accepted, refused
 
+    async def try_sender(self, sender: str) -> SmtpAnswer:
+        """Return what the server says to a sender; the envelope is taken back, nothing is sent.
+
+        Raises SessionEnded or SmtpUnsent.
+        """
+        answer = await self._mail(sender, (), 0)
+        self._envelope_open = answer.positive
+        await self.reset()
+        return answer
+
     async def _mail(self, sender: str, recipients: Sequence[str], size_bytes: int) -> SmtpAnswer:
         if self._client.is_ehlo_or_helo_needed:
             await self._greet()

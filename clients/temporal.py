@@ -1,5 +1,6 @@
 """Temporal as everything outside its workers sees it: start, signal, ask."""
 
+import contextlib
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -7,7 +8,15 @@ from enum import StrEnum
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import PollerInfo, TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
-from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleIntervalSpec,
+    ScheduleSpec,
+    WorkflowExecutionStatus,
+)
 from temporalio.common import (
     SearchAttributePair,
     TypedSearchAttributes,
@@ -20,20 +29,30 @@ from temporalio.service import RPCError, RPCStatusCode
 from contracts import search_attributes
 from contracts.case import CASE_WORKFLOW, TAKE_SIGNAL, CaseInput, PinnedDefinition
 from contracts.clock import utc_now
-from contracts.ids import case_workflow_id, delivery_workflow_id, mailbox_workflow_id
+from contracts.ids import (
+    case_workflow_id,
+    delivery_workflow_id,
+    mailbox_workflow_id,
+    outbox_workflow_id,
+    reconcile_schedule_id,
+)
 from contracts.mailbox import (
     CHANGED_SIGNAL,
     DELIVERY_WORKFLOW,
     MAILBOX_WORKFLOW,
+    RECONCILE_WORKFLOW,
     TenantWatch,
     Watch,
 )
+from contracts.outbox import OUTBOX_WORKFLOW, OutboxRow
 from contracts.steps import CaseEvent
 from contracts.task_queues import Queue, task_queue
 
 RPC_TIMEOUT = timedelta(seconds=10)
 # A long poll lasts up to 70 seconds, and only its beginning is noted.
 POLLED_WITHIN = timedelta(seconds=75)
+RECONCILE_EVERY = timedelta(hours=1)
+RECONCILE_JITTER = timedelta(minutes=10)
 
 
 class Started(StrEnum):
@@ -51,15 +70,21 @@ class Temporal:
         """Wrap a connected (or lazy) client."""
         self.client = client
 
-    async def start_case(self, start: CaseInput, definition: PinnedDefinition) -> Started:
-        """Start a case's workflow unless it was started before."""
+    async def start_case(
+        self, start: CaseInput, definition: PinnedDefinition, *, again: bool = False
+    ) -> Started:
+        """Start a case's workflow unless it was started before, or `again` unless it runs."""
         try:
             await self.client.start_workflow(
                 CASE_WORKFLOW,
                 args=[start, definition],
                 id=case_workflow_id(start.tenant, start.case_id),
                 task_queue=task_queue(start.tenant, Queue.CASES),
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                id_reuse_policy=(
+                    WorkflowIDReusePolicy.ALLOW_DUPLICATE
+                    if again
+                    else WorkflowIDReusePolicy.REJECT_DUPLICATE
+                ),
                 search_attributes=_attributes(start),
                 static_summary=f"{start.definition}: {start.subject}"[:200],
                 rpc_timeout=RPC_TIMEOUT,
@@ -98,6 +123,44 @@ class Temporal:
             rpc_timeout=RPC_TIMEOUT,
         )
 
+    async def reconcile_mailbox(self, tenant: str, mailbox_id: str) -> None:
+        """Start comparing a mailbox with its server, unless that runs already."""
+        await self.client.start_workflow(
+            RECONCILE_WORKFLOW,
+            Watch(tenant=tenant, mailbox_id=mailbox_id),
+            id=reconcile_schedule_id(tenant, mailbox_id),
+            task_queue=task_queue(tenant, Queue.MAIL),
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            static_summary=f"reconciles mailbox {mailbox_id}",
+            rpc_timeout=RPC_TIMEOUT,
+        )
+
+    async def schedule_reconciling(self, tenant: str, mailbox_id: str) -> None:
+        """Make sure that a mailbox is compared with its server every hour."""
+        schedule_id = reconcile_schedule_id(tenant, mailbox_id)
+        action = ScheduleActionStartWorkflow(
+            RECONCILE_WORKFLOW,
+            Watch(tenant=tenant, mailbox_id=mailbox_id),
+            id=schedule_id,
+            task_queue=task_queue(tenant, Queue.MAIL),
+        )
+        spec = ScheduleSpec(
+            intervals=[ScheduleIntervalSpec(every=RECONCILE_EVERY)], jitter=RECONCILE_JITTER
+        )
+        with contextlib.suppress(ScheduleAlreadyRunningError):
+            await self.client.create_schedule(
+                schedule_id, Schedule(action=action, spec=spec), rpc_timeout=RPC_TIMEOUT
+            )
+
+    async def unschedule_reconciling(self, tenant: str, mailbox_id: str) -> None:
+        """Compare a mailbox no more; one without a schedule is left as it is."""
+        schedule_id = reconcile_schedule_id(tenant, mailbox_id)
+        try:
+            await self.client.get_schedule_handle(schedule_id).delete(rpc_timeout=RPC_TIMEOUT)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+
     async def watch_deliveries(self, tenant: str) -> None:
         """Make sure that the tenant's deliveries are watched."""
         await self.client.start_workflow(
@@ -107,6 +170,18 @@ class Temporal:
             task_queue=task_queue(tenant, Queue.MAIL),
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             static_summary="delivers what has not been applied in time",
+            rpc_timeout=RPC_TIMEOUT,
+        )
+
+    async def start_outbox_workflow(self, tenant: str, outbox_id: int) -> None:
+        """Make sure that a mail on which a person has decided is being sent."""
+        await self.client.start_workflow(
+            OUTBOX_WORKFLOW,
+            OutboxRow(tenant=tenant, outbox_id=outbox_id),
+            id=outbox_workflow_id(tenant, outbox_id),
+            task_queue=task_queue(tenant, Queue.CASES),
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            static_summary=f"sends mail {outbox_id}",
             rpc_timeout=RPC_TIMEOUT,
         )
 

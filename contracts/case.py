@@ -1,5 +1,8 @@
 """The case workflow's name, payloads, signals and queries."""
 
+from datetime import datetime
+
+from cases.states import ClosedPolicy
 from contracts.model import Json, Payload
 from contracts.outbox import ClassifyRequest, SendRequest
 from contracts.steps import CaseEvent
@@ -28,7 +31,7 @@ class PinnedDefinition(Payload):
 
 
 class Carried(Payload):
-    """What a case takes across continue-as-new.
+    """What a case takes across continue-as-new, and a closed one keeps to go on after a mail.
 
     `core` is the core's state; `sends` and `classifications` are asked for again, under the
     same keys: the ledgers know what was done.
@@ -39,6 +42,8 @@ class Carried(Payload):
     trace_seq: int
     inbox: list[CaseEvent]
     seen: list[int]
+    # Since when a deadline that is due has been waiting for its mailbox to be read.
+    reading_since: datetime | None = None
     sends: list[SendRequest] = []
     classifications: list[ClassifyRequest] = []
 
@@ -46,7 +51,9 @@ class Carried(Payload):
 class CaseInput(Payload):
     """How a case starts: everything here is in its row of the read model too.
 
-    `opening` is the event that minted the case; it is part of the start, not of the inbox.
+    `opening` is the event that minted the case; it is part of the start, not of the inbox. With
+    `reopened` it is the mail that reaches a closed case, `carried` what that case has kept, and
+    `reopened` what the mail does there.
     """
 
     tenant: str
@@ -58,4 +65,7 @@ class CaseInput(Payload):
     subject: str = ""
     data: dict[str, Json] = {}
     opening: CaseEvent
+    # Which rules the core of a new case follows; what started before there were others says none.
+    core_version: int = 1
     carried: Carried | None = None
+    reopened: ClosedPolicy | None = None

@@ -23,6 +23,17 @@ class DefinitionNotFound(CallerError):
         self.version = version
 
 
+class TemplateNotFound(CallerError):
+    """A definition has no template of this name."""
+
+    def __init__(self, definition: str, template: str, known: Sequence[str]) -> None:
+        """Keep what was asked for; `known` are the names that there are."""
+        there_are = f"it has {', '.join(sorted(known)[:20])}" if known else "it has none"
+        super().__init__(f"Definition {definition!r} has no template {template!r}; {there_are}.")
+        self.definition = definition
+        self.template = template
+
+
 class CaseDataInvalid(CallerError):
     """The data for a case is not what its definition declares."""
 
@@ -139,6 +150,104 @@ class RowNotFound(CallerError):
             f"The ledger has no row {row_id}; GET /api/v1/ledger/rows lists what there is."
         )
         self.row_id = row_id
+
+
+class FileNotFound(CallerError):
+    """No file has this id."""
+
+    def __init__(self, file_id: str) -> None:
+        """Keep the id."""
+        super().__init__(f"There is no file {file_id!r}; POST /api/v1/files uploads one.")
+        self.file_id = file_id
+
+
+class RowDecided(CallerError):
+    """A row does not wait for a decision any more, or never did."""
+
+    def __init__(
+        self,
+        row_id: int,
+        asked: str,
+        state: str,
+        reason: str | None,
+        case_id: str | None,
+        by: str | None,
+    ) -> None:
+        """Keep the row, the state that it would have to be in, and what became of it."""
+        became = f"it is {state}" + (f" with case {case_id}" if case_id else "")
+        became += f" ({reason})" if reason else ""
+        became += f", decided by {by}" if by else ""
+        super().__init__(f"Row {row_id} is not in {asked}: {became}. Nothing was changed.")
+        self.row_id = row_id
+        self.state = state
+
+
+class RowHasNoMail(CallerError):
+    """A row can't do what only a mail can."""
+
+    def __init__(self, row_id: int, what: str) -> None:
+        """Keep the row; `what` says what it can't do, and what to do instead."""
+        super().__init__(f"Row {row_id} is an event of a program, no mail: {what}")
+        self.row_id = row_id
+
+
+class MailUnreadable(CallerError):
+    """A mail still can't be read."""
+
+    def __init__(self, row_id: int, reason: str) -> None:
+        """Keep the row and the reason."""
+        super().__init__(
+            f"The mail of row {row_id} still can't be read: {reason}. Download it from"
+            f" /api/v1/ledger/rows/{row_id}/raw, or discard it."
+        )
+        self.row_id = row_id
+
+
+class MailUnreachable(CallerError):
+    """A mail whose bytes are on its server alone can't be fetched from there any more."""
+
+    def __init__(self, row_id: int) -> None:
+        """Keep the row."""
+        super().__init__(
+            f"The mail of row {row_id} was never fetched, and its mailbox is gone or has given its"
+            " numbers anew: if the mail is still there, it has another row by now. Discard this."
+        )
+        self.row_id = row_id
+
+
+class MailNotFound(CallerError):
+    """The outbox has no such mail."""
+
+    def __init__(self, outbox_id: int) -> None:
+        """Keep the row's id."""
+        super().__init__(
+            f"The outbox has no mail {outbox_id}; GET /api/v1/outbox lists what there is."
+        )
+        self.outbox_id = outbox_id
+
+
+class MailDecided(CallerError):
+    """A mail does not wait for a decision, or no more."""
+
+    def __init__(self, outbox_id: int, state: str) -> None:
+        """Keep the mail and where it stands."""
+        super().__init__(
+            f"Mail {outbox_id} is {state}: only one that is held or unknown waits for a decision."
+        )
+        self.outbox_id = outbox_id
+        self.state = state
+
+
+class MailWithheld(CallerError):
+    """A mail's bytes hold a secret of its recipient's."""
+
+    def __init__(self, outbox_id: int) -> None:
+        """Keep the row's id."""
+        super().__init__(
+            f"Mail {outbox_id} has its approver's own link, so its bytes are not shown;"
+            " decide about the mail that it asks about instead."
+        )
+        self.outbox_id = outbox_id
 
 
 class CursorInvalid(CallerError):

@@ -27,6 +27,11 @@ def new_mailbox_id() -> str:
     return base64.b32encode(secrets.token_bytes(5)).decode().lower()
 
 
+def new_file_id() -> str:
+    """Return a random file id: 16 characters of lowercase base32 (80 bits)."""
+    return base64.b32encode(secrets.token_bytes(10)).decode().lower()
+
+
 def case_workflow_id(tenant: str, case_id: str) -> str:
     """Return the workflow id of a case."""
     return f"{tenant}/case/{case_id}"

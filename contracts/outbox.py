@@ -58,7 +58,8 @@ class Refusal(Payload):
 class SendOutcome(Payload):
     """How a mail ended: sent or suppressed by rule is `done`.
 
-    `refused` are those among several recipients whom the server did not take.
+    `refused` are those among several recipients whom the server did not take; `held_for` says
+    why a mail is held: for approval, as a loop, given_up.
     """
 
     outcome: Outcome
@@ -66,6 +67,7 @@ class SendOutcome(Payload):
     state: str
     reason: str | None = None
     refused: list[Refusal] = []
+    held_for: str | None = None
 
 
 class OutboxRow(Payload):

@@ -52,6 +52,8 @@ class Snapshot(Payload):
     next: list[dict[str, Json]] = []
     parked: str | None = None
     running: list[str] = []
+    # A deadline that is due waits until the case's mailbox has been read up to this time.
+    waits_for_mailbox_until: datetime | None = None
 
 
 class TraceLine(Payload):
@@ -66,7 +68,8 @@ class StepRecord(Payload):
     """What one or more steps did, for the read model and the intake ledger.
 
     `applied` are intake rows that the case has taken; `returned` those that a closing case
-    could not use and hands back to routing.
+    could not use and hands back to routing. `carried` is what a case keeps at its end (a dump of
+    `contracts.case.Carried`) if a later mail may reach it; else the read model keeps none.
     """
 
     tenant: str
@@ -76,3 +79,4 @@ class StepRecord(Payload):
     returned: list[int] = []
     trace: list[TraceLine] = []
     correlation_id: str | None = None
+    carried: dict[str, Json] | None = None

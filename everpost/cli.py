@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-from everpost import cli_cases, cli_client, cli_definitions, cli_mail, cli_run
+from everpost import (
+    cli_cases,
+    cli_client,
+    cli_definitions,
+    cli_mail,
+    cli_mailboxes,
+    cli_outbox,
+    cli_run,
+    cli_templates,
+)
 from everpost.cli_errors import Commands
 from everpost.cli_output import phrase
 from everpost.settings import read_settings
@@ -22,8 +31,10 @@ app = typer.Typer(
 )
 app.add_typer(cli_mail.app, name="mail")
 app.add_typer(cli_cases.app, name="cases")
+app.add_typer(cli_outbox.app, name="outbox")
 app.add_typer(cli_definitions.definitions, name="definitions")
-app.add_typer(cli_definitions.mailboxes, name="mailboxes")
+app.add_typer(cli_mailboxes.app, name="mailboxes")
+app.add_typer(cli_templates.app, name="templates")
 app.command("run")(cli_run.run)
 
 

@@ -37,6 +37,7 @@ _ADVICE: Mapping[str, str] = {
     "case-not-found": "`everpost cases list` shows what there is.",
     "definition-not-found": "`everpost definitions list` shows what there is.",
     "mailbox-not-found": "`everpost mailboxes list` shows what there is.",
+    "mail-not-found": "`everpost outbox list` shows what there is.",
     "not-found": "there is nothing of this name; the lists show what there is.",
 }
 

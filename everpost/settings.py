@@ -74,6 +74,12 @@ class Settings(BaseSettings):
     api_port: Port = 8000
     temporal_port: Port = 7233
     temporal_ui_port: Port = 8233
+    # Where people open the links in mails.
+    public_url: str = Field(
+        default_factory=lambda data: (
+            f"http://{network_place(reachable(data['host']), data['api_port'])}"
+        )
+    )
     smtp_port: Port = 3025
     imap_port: Port = 3143
 
@@ -84,6 +90,9 @@ class Settings(BaseSettings):
 
     admin_password: SecretStr | None = None
     secret_key: SecretStr | None = None
+    # A mail that comes so soon after our reply was written by a program: the next reply is held.
+    # PT0S: that is no sign, which tests and trials with quick hands want.
+    answered_at_once: timedelta = Field(default=timedelta(seconds=5), ge=timedelta(0))
     token_lifetime: timedelta = Field(default=timedelta(hours=12), gt=timedelta(0))
 
     database_url: str = Field(
@@ -119,6 +128,14 @@ class Settings(BaseSettings):
         if value is not None and not _is_http_url(value):
             raise ValueError("it has to be an address such as http://127.0.0.1:11434/v1")
         return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _public_url_is_one(cls, value: str) -> str:
+        parts = urlsplit(value) if _is_http_url(value) else None
+        if parts is None or parts.query or parts.fragment or "@" in parts.netloc:
+            raise ValueError("it has to be an address such as https://everpost.example.com")
+        return value.rstrip("/")
 
     @model_validator(mode="after")
     def _model_is_named_with_its_service(self) -> Self:

@@ -2,11 +2,12 @@
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import SecretStr
-from sqlalchemy import select
+from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from clients.imap import ImapAccount
@@ -14,9 +15,15 @@ from clients.smtp import SmtpAccount
 from contracts.errors import MailboxNotFound
 from mail.threading import TokenKeys
 from store.database import Database
-from store.mailboxes import Tls
+from store.mailboxes import AfterHandling, MailboxSettings, Tls
 from store.secrets import SecretBox
 from store.tables import Mailbox, MailboxStatus
+
+_TLS: Mapping[Tls, Literal["implicit", "starttls", "none"]] = {
+    Tls.IMPLICIT: "implicit",
+    Tls.STARTTLS: "starttls",
+    Tls.PLAIN: "none",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +39,13 @@ class Account:
     sent_folder: str | None
     plus_addressing: bool
     replies_per_day: int
+    subject_token: bool
+    after_handling: AfterHandling
+    after_folder: str | None
+    sends_per_minute: int | None
+    intake_per_minute: int | None
+    authserv_id: str | None
+    alerts_to: tuple[str, ...]
     imap: ImapAccount
     smtp: SmtpAccount
 
@@ -53,27 +67,50 @@ async def read(
     ).one_or_none()
     if row is None:
         raise MailboxNotFound(mailbox_id)
+    active = row.status == MailboxStatus.ACTIVE
+    return _account(tenant, mailbox_id, active, row, secrets)
+
+
+def of_settings(tenant: str, settings: MailboxSettings, secrets: SecretBox) -> Account:
+    """Return the account of a mailbox that is not stored; its id is empty."""
+    return _account(tenant, "", False, settings, secrets)
+
+
+def _account(
+    tenant: str,
+    mailbox_id: str,
+    active: bool,
+    row: Row[Any] | MailboxSettings,  # Any: a row's columns are named like the settings
+    secrets: SecretBox,
+) -> Account:
     return Account(
         tenant=tenant,
         mailbox_id=mailbox_id,
         address=row.address,
         name=row.name,
-        active=row.status == MailboxStatus.ACTIVE,
+        active=active,
         folder=row.folder,
         sent_folder=row.sent_folder,
         plus_addressing=row.plus_addressing,
         replies_per_day=row.replies_per_day,
+        subject_token=row.subject_token,
+        after_handling=AfterHandling(row.after_handling),
+        after_folder=row.after_folder,
+        sends_per_minute=row.sends_per_minute,
+        intake_per_minute=row.intake_per_minute,
+        authserv_id=row.authserv_id,
+        alerts_to=tuple(row.alerts_to),
         imap=ImapAccount(
             host=row.imap_host,
             port=row.imap_port,
-            tls="implicit" if row.imap_tls == Tls.IMPLICIT else "none",
+            tls=_TLS[Tls(row.imap_tls)],
             username=row.imap_username,
             password=SecretStr(secrets.decrypt(row.imap_secret)),
         ),
         smtp=SmtpAccount(
             host=row.smtp_host,
             port=row.smtp_port,
-            tls=_smtp_tls(Tls(row.smtp_tls)),
+            tls=_TLS[Tls(row.smtp_tls)],
             username=row.smtp_username,
             password=SecretStr(secrets.decrypt(row.smtp_secret)) if row.smtp_secret else None,
         ),
@@ -88,9 +125,3 @@ def token_keys(secrets: SecretBox) -> TokenKeys:
 
 def _key_id(key: bytes) -> str:
     return base64.b32encode(hashlib.sha256(key).digest())[:2].decode().lower()
-
-
-def _smtp_tls(tls: Tls) -> Literal["implicit", "starttls", "none"]:
-    if tls is Tls.IMPLICIT:
-        return "implicit"
-    return "starttls" if tls is Tls.STARTTLS else "none"

@@ -27,6 +27,8 @@ class CrashPoint(StrEnum):
     OUTBOX_ATTEMPTING = "outbox.attempting"
     OUTBOX_ANSWERED = "outbox.answered"
     OUTBOX_SENT = "outbox.sent"
+    OUTBOX_RESOLVED = "outbox.resolved"
+    OUTBOX_UNTOLD = "outbox.untold"
 
 
 def arm_from(folder: Path | None) -> None:

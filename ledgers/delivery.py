@@ -1,7 +1,8 @@
 """Delivery: hand routed events to their cases, and again until the case says that it has them.
 
-Delivered is not applied. A case that has closed meanwhile gets a follow-up; one whose
-workflow was ended from outside leaves its events for a person.
+Delivered is not applied. A case that has closed meanwhile gets a follow-up, or is started again
+with the mail, as its definition says; one whose workflow was ended from outside leaves its
+events for a person.
 """
 
 import asyncio
@@ -15,8 +16,10 @@ import structlog
 from sqlalchemy import Row, select, update
 from temporalio.service import RPCError, RPCStatusCode
 
+from cases.events import EMAIL
+from cases.state import CORE_VERSION
 from clients.temporal import Started, Temporal
-from contracts.case import CaseInput, PinnedDefinition
+from contracts.case import Carried, CaseInput, PinnedDefinition
 from contracts.clock import utc_now
 from contracts.steps import CaseEvent
 from ledgers import follow_ups
@@ -127,8 +130,7 @@ class Delivery:
     ) -> bool:
         """Return whether the case's workflow holds the events now."""
         if rows[0].status != CaseStatus.OPEN:
-            await self._hand_back(tenant, case_id, [row.id for row in rows])
-            return False
+            return await self._deliver_to_closed(tenant, case_id, rows)
         events = [_event(row) for row in rows if row.id != row.opening_id]
         opens = len(events) < len(rows)
         if opens and await self._start(tenant, case_id) is Started.ENDED:
@@ -140,6 +142,33 @@ class Delivery:
             await self._ended(tenant, case_id, [row.id for row in rows])
             return False
         return await self._signal(tenant, case_id, events)
+
+    async def _deliver_to_closed(
+        self, tenant: str, case_id: str, rows: list[Row[tuple[object, ...]]]
+    ) -> bool:
+        """Start a closed case again with the mails that reach it; give back what does not.
+
+        Returns whether its workflow holds all the events now. Its first record says that it is
+        open again; until then, what else comes finds it running.
+        """
+        async with self.database.read() as connection:
+            policy = await follow_ups.after_close(connection, tenant, case_id)
+        mails = [row for row in rows if row.event_type == EMAIL] if policy else []
+        others = [row.id for row in rows if row not in mails]
+        if others:
+            await self._hand_back(tenant, case_id, others)
+        if policy is None or not mails:
+            return False
+        kept, mails = await self._kept(tenant, case_id, mails)
+        if not mails:
+            return False
+        start, definition = await self._case_start(tenant, case_id)
+        again = start.model_copy(
+            update={"opening": _event(mails[0]), "reopened": policy, "carried": kept}
+        )
+        started = await self.temporal.start_case(again, definition, again=True)
+        late = mails if started is Started.RUNNING else mails[1:]
+        return await self._signal(tenant, case_id, [_event(row) for row in late]) and not others
 
     async def _signal(self, tenant: str, case_id: str, events: Sequence[CaseEvent]) -> bool:
         """Return whether a running case has all events; what it had before, it drops."""
@@ -187,6 +216,7 @@ class Delivery:
             subject=row.subject[:SUBJECT_CHARS],
             customer_hash=self.secrets.keyed_hash(row.customer) if row.customer else None,
             data=row.initial_data,
+            core_version=CORE_VERSION,
             opening=CaseEvent(
                 id=row.event_id,
                 type=row.event_type,
@@ -198,6 +228,30 @@ class Delivery:
         return start, PinnedDefinition(
             definition_hash=row.hash, tenant=tenant, document=row.document
         )
+
+    async def _kept(
+        self, tenant: str, case_id: str, mails: list[Row[tuple[object, ...]]]
+    ) -> tuple[Carried, list[Row[tuple[object, ...]]]]:
+        """Return what a closed case kept, and which mails it has not applied.
+
+        Of these it forgets that it had seen some: it gave them back when it closed. The order
+        matters: a run that ends between the two reads has applied what it has seen.
+        """
+        ids = [row.id for row in mails]
+        async with self.database.read() as connection:
+            kept = await connection.scalar(
+                select(Case.carried).where(Case.tenant == tenant, Case.id == case_id)
+            )
+            found = await connection.execute(
+                select(Intake.id).where(
+                    Intake.tenant == tenant, Intake.id.in_(ids), Intake.state.in_(UNDELIVERED)
+                )
+            )
+            left = set(found.scalars())
+        carried = Carried.model_validate(kept)
+        unseen = [event_id for event_id in carried.seen if event_id not in left]
+        carried = carried.model_copy(update={"seen": unseen})
+        return carried, [row for row in mails if row.id in left]
 
     async def _ended(self, tenant: str, case_id: str, row_ids: list[int]) -> None:
         """Settle rows of a case whose workflow has ended.

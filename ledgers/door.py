@@ -34,13 +34,13 @@ from contracts.errors import (
 )
 from contracts.ids import case_id_of_key, new_case_id
 from contracts.model import Json
+from ledgers.case_rows import case_row
 from ledgers.crash_points import CrashPoint, reached
 from ledgers.delivery import Delivery
 from ledgers.inserts import insert_new
 from ledgers.locks import one_at_a_time
-from ledgers.routing_store import DELIVERY_GRACE
+from ledgers.mails import DELIVERY_GRACE
 from store import definitions
-from store.definitions import StoredDefinition
 from store.tables import Case, CaseStatus, Intake, IntakeState, Mailbox, Participant
 
 OPENED_EVENT = "opened"
@@ -111,7 +111,7 @@ class Door:
                 return Started(case_id, created=False)
             row_id = await _open(connection, tenant, case_id, request)
         reached(CrashPoint.API_ACCEPTED)
-        self._deliver_soon(tenant, row_id)
+        self.deliver_soon(tenant, row_id)
         return Started(case_id, created=True)
 
     async def accept(
@@ -146,10 +146,11 @@ class Door:
             await _require_open(connection, tenant, case_id)
             row_id = await _insert_event(connection, tenant, case_id, external_id, type_, data)
         reached(CrashPoint.API_ACCEPTED)
-        self._deliver_soon(tenant, row_id)
+        self.deliver_soon(tenant, row_id)
         return Accepted(row_id, duplicate=False)
 
-    def _deliver_soon(self, tenant: str, row_id: int) -> None:
+    def deliver_soon(self, tenant: str, row_id: int) -> None:
+        """Deliver a committed row without keeping its caller waiting."""
         task = asyncio.create_task(self.delivery.deliver_now(tenant, [row_id]))
         self._deliveries.add(task)
         task.add_done_callback(self._deliveries.discard)
@@ -183,9 +184,23 @@ async def _open(connection: AsyncConnection, tenant: str, case_id: str, request:
             "sends mail, and no mailbox is attached to it: attach one or name `mailbox_id`.",
         )
     row_id = await _insert_event(connection, tenant, case_id, None, OPENED_EVENT, request.data)
-    await connection.execute(
-        insert(Case).values(_case_row(tenant, case_id, request, version, mailbox_id, row_id))
+    now = utc_now()
+    opened = case_row(
+        tenant=tenant,
+        case_id=case_id,
+        definition=version.definition,
+        version=version.version,
+        hash_=version.hash,
+        mailbox_id=mailbox_id,
+        customer=request.to.lower() if request.to else None,
+        subject=request.subject or "",
+        data=request.data,
+        opening_id=row_id,
+        opened_at=now,
+        now=now,
+        request_digest=request.digest(),
     )
+    await connection.execute(insert(Case).values(opened))
     if request.to:
         await insert_new(
             connection,
@@ -211,34 +226,6 @@ def _check_start(definition: Definition, request: NewCase) -> None:
 
 def _sends_mail(definition: Definition) -> bool:
     return any(action.reply or action.notify for _, action in actions_of(definition))
-
-
-def _case_row(
-    tenant: str,
-    case_id: str,
-    request: NewCase,
-    version: StoredDefinition,
-    mailbox_id: str | None,
-    row_id: int,
-) -> dict[str, object]:
-    now = utc_now()
-    return {
-        "tenant": tenant,
-        "id": case_id,
-        "definition": version.definition,
-        "definition_version": version.version,
-        "definition_hash": version.hash,
-        "mailbox_id": mailbox_id,
-        "customer": request.to.lower() if request.to else None,
-        "subject": request.subject or "",
-        "initial_data": request.data,
-        "status": CaseStatus.OPEN,
-        "opened_at": now,
-        "updated_at": now,
-        "revision": 0,
-        "opening_id": row_id,
-        "request_digest": request.digest(),
-    }
 
 
 async def _mailbox(connection: AsyncConnection, tenant: str, request: NewCase) -> str | None:

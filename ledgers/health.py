@@ -1,20 +1,83 @@
-"""A mailbox's health, as its watch sees it."""
+"""A mailbox's health, as its watch sees it, and whether that is well."""
 
-from typing import Any
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, update
+from sqlalchemy import ColumnElement, case, or_, update
 
 from contracts.clock import utc_now
 from store.database import Database
 from store.tables import Mailbox, MailboxStatus
 
 ERROR_LIMIT = 500
+# How often a watch looks, and what a peer that does not answer is granted (`watch.Pace`).
+RECHECK = timedelta(seconds=5)
+ALIVE_WITHIN = timedelta(seconds=15)
+# Two poll intervals: who has not listed the folder for so long does not watch it.
+SILENT_AFTER = 2 * (RECHECK + ALIVE_WITHIN)
 
 
-async def connected(database: Database, tenant: str, mailbox_id: str) -> bool:
-    """The folder was just listed; returns False where the mailbox is paused or deleted."""
+class HealthStatus(StrEnum):
+    """Whether a mailbox is well."""
+
+    OK = "ok"
+    RED = "red"
+
+
+class Watched(Protocol):
+    """What of a mailbox tells whether it is watched; its row and `MailboxHealth` have it."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether its watch is connected."""
+        ...
+
+    @property
+    def checked_at(self) -> datetime | None:
+        """When its watch last listed it, or failed to."""
+        ...
+
+    @property
+    def gaps(self) -> int:
+        """How many mails a reconciliation found missing and could not mend at once."""
+        ...
+
+
+def reasons(mailbox: Watched, created_at: datetime, now: datetime) -> tuple[str, ...]:
+    """Return why an active mailbox is not well; nothing where it is."""
+    silent = (mailbox.checked_at or created_at) < now - SILENT_AFTER
+    found = []
+    if silent:
+        found.append("its folder has not been listed for two poll intervals")
+    elif mailbox.checked_at is not None and not mailbox.connected:
+        found.append("its mail server can't be reached, or refuses us")
+    if mailbox.gaps:
+        found.append(f"{mailbox.gaps} mails are missing in the ledger")
+    return tuple(found)
+
+
+def status(
+    mailbox: Watched, mailbox_status: MailboxStatus, created_at: datetime, now: datetime
+) -> HealthStatus:
+    """Return whether a mailbox is well; one that is paused has nothing to be unwell with."""
+    active = mailbox_status is MailboxStatus.ACTIVE
+    return HealthStatus.RED if active and reasons(mailbox, created_at, now) else HealthStatus.OK
+
+
+async def connected(
+    database: Database, tenant: str, mailbox_id: str, read_until: datetime | None = None
+) -> bool:
+    """The folder was just listed, and all its mail until `read_until` is in the ledger.
+
+    The watermark never goes back. Returns False where the mailbox is paused or deleted.
+    """
     active = Mailbox.status == MailboxStatus.ACTIVE
-    return await _set(database, tenant, mailbox_id, active, connected=True, checked_at=utc_now())
+    values: dict[str, Any] = {"connected": True, "checked_at": utc_now()}  # Any: as for `_set`
+    if read_until is not None:
+        later = or_(Mailbox.read_until.is_(None), Mailbox.read_until < read_until)
+        values["read_until"] = case((later, read_until), else_=Mailbox.read_until)
+    return await _set(database, tenant, mailbox_id, active, **values)
 
 
 async def failed(database: Database, tenant: str, mailbox_id: str, error: str) -> None:

@@ -162,9 +162,9 @@ async def claim(
 ) -> list[Claim]:
     """Count attempts and return the mails that may be fetched now; none when all are decided.
 
-    New mails go together. After them, one that was tried before goes alone, the least tried
-    first: if it ends the process again, no other mail's attempt is counted with it. A mail
-    whose attempts are used up is quarantined instead.
+    New mails go together, in the order of `uids`. After them, one that was tried before goes
+    alone, the least tried first: if it ends the process again, no other mail's attempt is counted
+    with it. A mail whose attempts are used up is quarantined instead.
     """
     async with database.write() as connection:
         await hold_epoch(connection, watcher)
@@ -178,12 +178,15 @@ async def claim(
         await _quarantine_exhausted(
             connection, watcher, [row.id for row in seen if row.attempts >= MAX_ATTEMPTS]
         )
-        again = sorted((row.attempts, row.uid) for row in seen if row.attempts < MAX_ATTEMPTS)
+        places = {uid: place for place, uid in enumerate(uids)}
+        again = sorted(
+            (row.attempts, places[row.uid], row.uid) for row in seen if row.attempts < MAX_ATTEMPTS
+        )
         fresh = [uid for uid in uids if uid not in known]
         if fresh:
             await _insert_seen(connection, watcher, fresh, now)
         else:
-            fresh = [uid for _, uid in again[:1]]
+            fresh = [uid for _, _, uid in again[:1]]
             await _count_attempt(connection, watcher, fresh)
         return await _claims(connection, watcher, fresh)
 
@@ -204,7 +207,7 @@ async def _claims(
     rows = await connection.execute(
         select(Intake.id, Intake.uid, Intake.attempts)
         .where(*_of(watcher), Intake.uid.in_(uids))
-        .order_by(Intake.uid)
+        .order_by(Intake.id)
     )
     return [Claim(row.id, row.uid, row.attempts) for row in rows]
 

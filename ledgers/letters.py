@@ -6,21 +6,24 @@ whatever Reply-To a mail names. Robots are not answered (RFC 3834, 2).
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cases.definitions import Definition, definition_of
+from cases.definitions import Definition
 from contracts.clock import utc_now
 from contracts.model import Json
 from contracts.outbox import SendRequest
 from ledgers.accounts import Account
+from ledgers.files import FilesUnfit, read_files
 from ledgers.outbox import Frozen
+from ledgers.versions import definition_by_hash as definition_by_hash
 from mail.compose import (
     BadDraft,
     Draft,
+    Enclosure,
     MailKind,
     Original,
     compose,
@@ -28,12 +31,18 @@ from mail.compose import (
 )
 from mail.message import Address
 from mail.templates import Rendered, TemplateFailed, TemplateSource, render
-from mail.threading import TokenKeys, mint_message_id, mint_token, plus_address
-from store.tables import Case, DefinitionVersion, Message
+from mail.threading import (
+    TokenKeys,
+    mint_message_id,
+    mint_token,
+    plus_address,
+    subject_tag,
+)
+from store.blobs import Blobs
+from store.tables import Case, Message
 
-KEPT_DEFINITIONS = 256
-# Content by its hash: what is here can't become wrong.
-_definitions: dict[tuple[str, str], Definition] = {}
+# Room for the tag in what a subject may have.
+_TAGGED_SUBJECT_MAX_CHARS = 850
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,27 +70,13 @@ class Facts:
     customer: str | None
     subject: str
     incoming: Incoming | None
+    enclosures: tuple[Enclosure, ...] = ()
+    # Why the mail can't be written as it was asked for.
+    unfit: str | None = None
 
 
-async def definition_by_hash(connection: AsyncConnection, tenant: str, hash_: str) -> Definition:
-    """Return a pinned version's definition; it never changes, so it is read once."""
-    known = _definitions.get((tenant, hash_))
-    if known is not None:
-        return known
-    document = (
-        await connection.execute(
-            select(DefinitionVersion.document)
-            .where(DefinitionVersion.tenant == tenant, DefinitionVersion.hash == hash_)
-            .limit(1)
-        )
-    ).scalar_one()
-    while len(_definitions) >= KEPT_DEFINITIONS:
-        del _definitions[next(iter(_definitions))]
-    return _definitions.setdefault((tenant, hash_), definition_of(document))
-
-
-async def gather(connection: AsyncConnection, request: SendRequest) -> Facts:
-    """Return what the store knows that the mail is written from."""
+async def gather(connection: AsyncConnection, blobs: Blobs, request: SendRequest) -> Facts:
+    """Return what the stores know that the mail is written from, the files' bytes too."""
     definition = await definition_by_hash(connection, request.tenant, request.definition_hash)
     case = (
         await connection.execute(
@@ -90,12 +85,26 @@ async def gather(connection: AsyncConnection, request: SendRequest) -> Facts:
             )
         )
     ).one()
-    incoming = await _incoming(connection, request)
-    return Facts(definition, case.mailbox_id, case.customer, case.subject, incoming)
+    facts = Facts(
+        definition,
+        case.mailbox_id,
+        case.customer,
+        case.subject,
+        await _incoming(connection, request),
+    )
+    try:
+        enclosures = await read_files(connection, blobs, request.tenant, request.attach)
+    except FilesUnfit as error:
+        return replace(facts, unfit=str(error))
+    return replace(facts, enclosures=enclosures)
 
 
 async def _incoming(connection: AsyncConnection, request: SendRequest) -> Incoming | None:
-    """Return the mail of the event that is answered, else the case's newest mail."""
+    """Return the mail of the event that is answered, else the newest that a person wrote.
+
+    What robots wrote counts only where there is nothing else: an out-of-office notice must not
+    keep a later reply from the customer.
+    """
     query = select(
         Message.at,
         Message.sender,
@@ -110,7 +119,9 @@ async def _incoming(connection: AsyncConnection, request: SendRequest) -> Incomi
         Message.case_id == request.case_id,
         Message.direction == "in",
     )
-    newest_first = query.order_by(Message.at.desc(), Message.id.desc()).limit(1)
+    newest_first = query.order_by(
+        Message.robot.is_not(None), Message.at.desc(), Message.id.desc()
+    ).limit(1)
     row = None
     if request.event_id is not None:
         exact = query.where(Message.intake_id == request.event_id).limit(1)
@@ -143,27 +154,31 @@ def write(request: SendRequest, facts: Facts, account: Account, keys: TokenKeys)
     references = _references(incoming)
     tokened = plus_address(account.address, token) if account.plus_addressing else None
     try:
+        if facts.unfit is not None:
+            raise BadDraft(facts.unfit)
         rendered = _rendered(request, facts, account)
-        subject = rendered.subject or _subject(facts, incoming)
-        draft = Draft(
-            kind=MailKind.ACKNOWLEDGEMENT if incoming else MailKind.NOTICE,
-            sender=Address(account.name, account.address),
-            to=tuple(Address("", address) for address in recipients),
-            subject=subject,
-            text=rendered.text,
-            html=rendered.html,
-            message_id=message_id,
-            date=utc_now(),
-            reply_to=Address(account.name, tokened) if tokened else None,
-            in_reply_to=incoming.message_id if incoming else None,
-            references=references,
-            original=_original(incoming),
+        subject = _tagged(rendered.subject or _subject(facts, incoming), account, token)
+        raw = compose(
+            Draft(
+                kind=_kind(request, incoming),
+                sender=Address(account.name, account.address),
+                to=tuple(Address("", address) for address in recipients),
+                subject=subject,
+                text=rendered.text,
+                html=rendered.html,
+                message_id=message_id,
+                date=utc_now(),
+                reply_to=Address(account.name, tokened) if tokened else None,
+                in_reply_to=incoming.message_id if incoming else None,
+                references=references,
+                original=_original(incoming),
+                enclosures=facts.enclosures,
+            )
         )
-        raw = compose(draft)
     except (TemplateFailed, BadDraft) as error:
         return _failed(account, message_id, recipients, _subject(facts, incoming), str(error))
     # The null envelope sender is for acknowledgements (RFC 3834, 3.3): their bounces end.
-    acknowledges = incoming is not None and incoming.is_event
+    acknowledges = incoming is not None and incoming.is_event and not request.approvers
     return Frozen(
         raw=raw,
         message_id=message_id,
@@ -177,6 +192,21 @@ def write(request: SendRequest, facts: Facts, account: Account, keys: TokenKeys)
         replies_per_day=account.replies_per_day,
         suppressed=f"robot: {incoming.robot}" if incoming and incoming.robot else None,
     )
+
+
+def _kind(request: SendRequest, incoming: Incoming | None) -> MailKind:
+    if incoming is None:
+        return MailKind.NOTICE
+    # What a person lets go out is that person's answer, and no automatic one (RFC 3834, 1).
+    return MailKind.ANSWER if request.approvers else MailKind.ACKNOWLEDGEMENT
+
+
+def _tagged(subject: str, account: Account, token: str) -> str:
+    """Return the subject with the case's tag once, where the mailbox asks for it."""
+    tag = subject_tag(token)
+    if not account.subject_token or tag in subject.lower():
+        return subject
+    return f"{subject[:_TAGGED_SUBJECT_MAX_CHARS]} {tag}".strip()
 
 
 def _failed(
@@ -243,14 +273,34 @@ def _original(incoming: Incoming | None) -> Original | None:
 
 def _variables(request: SendRequest, facts: Facts, account: Account) -> Mapping[str, Json]:
     incoming = facts.incoming
-    return {
-        "case": {"id": request.case_id, "data": request.data, "label": request.label},
-        "message": {
+    return variables(
+        case_id=request.case_id,
+        data=request.data,
+        label=request.label,
+        message={
             "subject": incoming.subject if incoming else facts.subject,
             "from_name": (incoming.sender_name if incoming else None) or "",
             "from_address": (incoming.sender if incoming else facts.customer) or "",
             "text": incoming.text if incoming else "",
         },
-        "mailbox": {"address": account.address},
-        "event": request.event,
+        address=account.address,
+        event=request.event,
+    )
+
+
+def variables(
+    *,
+    case_id: str,
+    data: Mapping[str, Json],
+    label: str | None,
+    message: Mapping[str, Json],
+    address: str,
+    event: Mapping[str, Json],
+) -> Mapping[str, Json]:
+    """Return what templates read (`mail.templates.VARIABLES`); previews fill in the same."""
+    return {
+        "case": {"id": case_id, "data": dict(data), "label": label},
+        "message": dict(message),
+        "mailbox": {"address": address},
+        "event": dict(event),
     }

@@ -1,15 +1,18 @@
 """What intake works with: a mailbox's watch, its claimed mails and what became of them."""
 
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from classifiers.result import LabelSpec
+from cases.definitions import Definition
+from cases.events import EMAIL
 from contracts.model import Json
 from mail.automatic import Robot
 from mail.message import Message
 from store.tables import IntakeState
+
+# A routed row is delivered at once by whoever routed it; the delivery watch takes over later.
+DELIVERY_GRACE = timedelta(seconds=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +36,33 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredFile:
+    """An attachment whose bytes are in the blob store; `part` is its place in the mail."""
+
+    id: str
+    name: str
+    content_type: str
+    size_bytes: int
+    sha256: str
+    blob: str
+    part: int
+    inline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Arrived:
-    """A mail that was fetched, stored and read."""
+    """A mail that was fetched, stored and read, its attachments too.
+
+    `released` says that a person has let it out of quarantine.
+    """
 
     row_id: int
     size_bytes: int
     received_at: datetime
     blob: str
     message: Message
+    files: tuple[StoredFile, ...] = ()
+    released: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,28 +77,35 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
-class DefinitionFacts:
-    """A version of a definition, and the labels that its mails are sorted by."""
+class PinnedVersion:
+    """A version of a definition: what a case runs on."""
 
     name: str
     version: int
     hash: str
-    labels: Mapping[str, LabelSpec]
+    definition: Definition
 
 
 @dataclass(frozen=True, slots=True)
 class KnownCase:
-    """A case that a mail may join, or one that a mail opens."""
+    """A case that a mail may join, or one that a mail opens.
+
+    `wakes` says that the case has ended and that its definition lets mail reach it again.
+    """
 
     case_id: str
-    definition: DefinitionFacts
+    definition: PinnedVersion
     is_open: bool
     follows: str | None = None
+    wakes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """What becomes of one mail: its row's new state and, unless it ends here, its case."""
+    """What becomes of one mail: its row's new state and, unless it ends here, its case.
+
+    `also_takes_part` are those who take part in the case besides the mail's sender.
+    """
 
     mail: Arrived
     state: IntakeState
@@ -85,8 +114,10 @@ class Fate:
     case: KnownCase | None = None
     opens_case: bool = False
     suggested_case_id: str | None = None
+    event_type: str = EMAIL
     event: dict[str, Json] | None = None
     robot: Robot | None = None
+    also_takes_part: frozenset[str] = frozenset()
     correlation_id: str = field(default_factory=lambda: secrets.token_hex(8))
 
 

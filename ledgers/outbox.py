@@ -1,30 +1,24 @@
-"""The outbox: nothing is sent twice silently, and what is not known is shown as unknown.
+"""The outbox's rows: what a mail that goes out is, where it stands, and how it ended.
 
-A mail's bytes and Message-ID are frozen and committed before the first attempt. `attempting`
-is written durably right before DATA, so whoever finds a row there that it does not own knows
-that the mail was perhaps delivered. Each change is a compare-and-set on state and owner.
+Nothing is sent twice silently, and what is not known is shown as unknown. `ledgers.freezing`
+writes rows, `ledgers.attempts` changes them as they are sent, `ledgers.resolving` as people
+decide.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any, Protocol
 
-from sqlalchemy import func, insert, or_, select, update
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contracts.clock import utc_now
-from contracts.outbox import Outcome, SendOutcome, SendRequest
-from ledgers import record
-from ledgers.inserts import insert_new
-from ledgers.locks import one_at_a_time
+from contracts.outbox import Outcome, Refusal, SendOutcome, SendRequest
 from store.database import Database
-from store.tables import Message, Outbox, OutboxState, Participant
+from store.tables import Outbox, OutboxState
 
-# Longer than the pause between two renewals, shorter than people's patience.
-LEASE = timedelta(seconds=30)
-CAP_PERIOD = timedelta(days=1)
 # RFC 5321, 4.5.4.1: give up after four or five days.
 GIVE_UP_AFTER = timedelta(days=4)
 
@@ -34,10 +28,36 @@ OUTCOMES: Mapping[OutboxState, Outcome] = {
     OutboxState.PARTLY_SENT: Outcome.DONE,
     OutboxState.SUPPRESSED: Outcome.DONE,
     OutboxState.REFUSED: Outcome.FAILED,
-    OutboxState.HELD: Outcome.FAILED,
+    OutboxState.HELD: Outcome.HELD,
     OutboxState.DROPPED: Outcome.FAILED,
     OutboxState.UNKNOWN: Outcome.UNKNOWN,
 }
+
+
+class HeldFor(StrEnum):
+    """Why a mail is held until a person decides."""
+
+    APPROVAL = "approval"
+    LOOP = "loop"
+    GIVEN_UP = "given_up"
+
+
+class Evidence(StrEnum):
+    """What a row's evidence may hold."""
+
+    # Of the newest attempt.
+    ANSWER = "answer"
+    QUEUE_ID = "queue_id"
+    PROVIDER_ID = "provider_id"
+    REFUSED = "refused"
+    # Of the row's whole life.
+    SENT_FOLDER = "sent_folder"
+    # There once policy has sent it again: that happens once.
+    RESENT_AFTER = "resent_after"
+    # The rows of the mails that ask for approval.
+    LETTERS = "letters"
+    # What people decided, the oldest first: `resolution`, `by`, `at`, `state` before.
+    RESOLUTIONS = "resolutions"
 
 
 class RequestChanged(Exception):
@@ -82,18 +102,31 @@ class Keyed(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Key:
+    """A row by its number, for who has nothing else of it."""
+
+    tenant: str
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """An outbox row as its sender needs it."""
 
     id: int
     tenant: str
     case_id: str
+    firing: int
+    action_index: int
+    kind: str
     state: OutboxState
     reason: str | None
+    held_for: HeldFor | None
     mailbox_id: str | None
     message_id: str
     recipients: tuple[str, ...]
     envelope_from: str
+    subject: str
     raw: bytes
     lease_until: datetime | None
     attempts: int
@@ -101,12 +134,46 @@ class Row:
     digest: str
     evidence: Mapping[str, Any]
 
+    @property
+    def resolutions(self) -> Sequence[Mapping[str, Any]]:
+        """Return what people decided about it, the oldest first."""
+        found: list[Mapping[str, Any]] = self.evidence.get(Evidence.RESOLUTIONS, [])
+        return found
+
+    @property
+    def letters(self) -> Sequence[int]:
+        """Return the rows of the mails that ask for its approval."""
+        found: list[int] = self.evidence.get(Evidence.LETTERS, [])
+        return found
+
+    @property
+    def waits_since(self) -> datetime:
+        """Return since when it is to be sent: frozen, or sent again by a person's decision."""
+        if not self.resolutions:
+            return self.created_at
+        return datetime.fromisoformat(self.resolutions[-1]["at"])
+
     def outcome(self) -> SendOutcome | None:
         """Return how it ended, or None while it has not."""
         outcome = OUTCOMES.get(self.state)
         if outcome is None:
             return None
-        return SendOutcome(outcome=outcome, outbox_id=self.id, state=self.state, reason=self.reason)
+        return SendOutcome(
+            outcome=outcome,
+            outbox_id=self.id,
+            state=self.state,
+            reason=self.reason,
+            refused=self._refusals() if outcome is Outcome.DONE else [],
+            held_for=self.held_for.value if self.held_for else None,
+        )
+
+    def _refusals(self) -> list[Refusal]:
+        said: Mapping[str, str] = self.evidence.get(Evidence.REFUSED, {})
+        return [
+            # RFC 5321, 4.2.1: a first digit of 5 is for good.
+            Refusal(recipient=address, answer=answer, permanent=answer.startswith("5"))
+            for address, answer in said.items()
+        ]
 
 
 def request_digest(request: SendRequest) -> str:
@@ -116,267 +183,24 @@ def request_digest(request: SendRequest) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-async def freeze(database: Database, request: SendRequest, mail: Frozen) -> Row:
-    """Write the step's record and freeze the mail, counting its correspondents' cap.
-
-    Idempotent: what was frozen first stays.
-    """
-    async with database.write() as connection:
-        if request.record is not None:
-            await record.write(connection, request.record)
-        known = await find(connection, request)
-        if known is not None:
-            return known
-        state, reason = await _first_state(connection, request, mail)
-        return await _insert(connection, request, mail, state, reason)
-
-
-async def _first_state(
-    connection: AsyncConnection, request: SendRequest, mail: Frozen
-) -> tuple[OutboxState, str | None]:
-    if mail.failed is not None:
-        return OutboxState.REFUSED, mail.failed
-    if mail.suppressed is not None:
-        return OutboxState.SUPPRESSED, mail.suppressed
-    if request.kind == "reply" and await _over_cap(connection, request.tenant, mail):
-        return OutboxState.SUPPRESSED, f"cap: {mail.replies_per_day} replies a day"
-    return OutboxState.INTENDED, None
-
-
-async def _over_cap(connection: AsyncConnection, tenant: str, mail: Frozen) -> bool:
-    # Some robots carry no header: only counting over all cases ends such a loop (RFC 3834, 2).
-    correspondent = mail.recipients[0].lower()
-    await one_at_a_time(connection, "cap", tenant, correspondent)
-    count = (
-        await connection.execute(
-            select(func.count())
-            .select_from(Outbox)
-            .where(
-                Outbox.tenant == tenant,
-                Outbox.correspondent == correspondent,
-                Outbox.created_at > utc_now() - CAP_PERIOD,
-                Outbox.kind == "reply",
-                Outbox.state != OutboxState.SUPPRESSED,
-            )
-        )
-    ).scalar_one()
-    return int(count) >= mail.replies_per_day
-
-
-async def _insert(
-    connection: AsyncConnection,
-    request: SendRequest,
-    mail: Frozen,
-    state: OutboxState,
-    reason: str | None,
-) -> Row:
-    now = utc_now()
-    inserted = await connection.execute(
-        insert(Outbox)
-        .values(
-            tenant=request.tenant,
-            case_id=request.case_id,
-            firing=request.firing,
-            action_index=request.action_index,
-            kind=request.kind,
-            digest=request_digest(request),
-            state=state,
-            reason=reason,
-            mailbox_id=mail.mailbox_id,
-            message_id=mail.message_id,
-            correspondent=mail.recipients[0].lower() if mail.recipients else "",
-            recipients=list(mail.recipients),
-            envelope_from=mail.envelope_from,
-            subject=mail.subject,
-            raw=mail.raw,
-            attempts=0,
-            evidence={},
-            created_at=now,
-            updated_at=now,
-        )
-        .returning(Outbox.id)
-    )
-    outbox_id = int(inserted.scalar_one())
-    if state is OutboxState.INTENDED:
-        await _index(connection, request, mail, outbox_id, now)
-    return Row(
-        id=outbox_id,
-        tenant=request.tenant,
-        case_id=request.case_id,
-        state=state,
-        reason=reason,
-        mailbox_id=mail.mailbox_id,
-        message_id=mail.message_id,
-        recipients=mail.recipients,
-        envelope_from=mail.envelope_from,
-        raw=mail.raw,
-        lease_until=None,
-        attempts=0,
-        created_at=now,
-        digest=request_digest(request),
-        evidence={},
-    )
-
-
-async def _index(
-    connection: AsyncConnection,
-    request: SendRequest,
-    mail: Frozen,
-    outbox_id: int,
-    now: datetime,
-) -> None:
-    """Make the mail findable by its Message-ID, and its recipients participants."""
-    await connection.execute(
-        insert(Message).values(
-            tenant=request.tenant,
-            case_id=request.case_id,
-            direction="out",
-            outbox_id=outbox_id,
-            at=now,
-            message_id=mail.message_id,
-            sender=mail.sender,
-            recipients=list(mail.recipients),
-            subject=mail.subject,
-            text=mail.text,
-            references=list(mail.references),
-            attachments=[],
-        )
-    )
-    await insert_new(
-        connection,
-        Participant,
-        [
-            {"tenant": request.tenant, "case_id": request.case_id, "address": address.lower()}
-            for address in mail.recipients
-        ],
-    )
-
-
-async def begin_attempt(database: Database, row: Row, owner: str) -> bool:
-    """Set `intended → attempting`, durably; False when somebody else was faster."""
-    now = utc_now()
-    return await _set(
-        database,
-        row,
-        (Outbox.state == OutboxState.INTENDED,),
-        state=OutboxState.ATTEMPTING,
-        owner=owner,
-        lease_until=now + LEASE,
-        attempts=Outbox.attempts + 1,
-    )
-
-
-async def renew(database: Database, row: Keyed, owner: str) -> None:
-    """Keep an attempt that waits long for the server's answer from looking abandoned."""
-    await _set(
-        database,
-        row,
-        (Outbox.state == OutboxState.ATTEMPTING, Outbox.owner == owner),
-        lease_until=utc_now() + LEASE,
-    )
-
-
-async def end_attempt(
-    database: Database,
-    row: Keyed,
-    owner: str,
-    state: OutboxState,
-    *,
-    reason: str | None,
-    evidence: Mapping[str, Any],
-) -> bool:
-    """Set `attempting → state` for the attempt's owner."""
-    return await _set(
-        database,
-        row,
-        (Outbox.state == OutboxState.ATTEMPTING, Outbox.owner == owner),
-        state=state,
-        reason=reason,
-        evidence=dict(evidence),
-        owner=None,
-        lease_until=None,
-    )
-
-
-async def abandon(database: Database, row: Row) -> bool:
-    """Set an attempt that lost its owner to `unknown`: perhaps delivered, perhaps not."""
-    return await _set(
-        database,
-        row,
-        (Outbox.state == OutboxState.ATTEMPTING, Outbox.lease_until == row.lease_until),
-        state=OutboxState.UNKNOWN,
-        reason="the connection or the process ended after DATA had begun",
-        owner=None,
-        lease_until=None,
-    )
-
-
-async def settle(
-    database: Database,
-    row: Keyed,
-    before: OutboxState,
-    after: OutboxState,
-    *,
-    reason: str | None,
-    evidence: Mapping[str, Any],
-) -> bool:
-    """Set `before → after` outside an attempt, with what tells why."""
-    return await _set(
-        database,
-        row,
-        (Outbox.state == before,),
-        state=after,
-        reason=reason,
-        evidence=dict(evidence),
-    )
-
-
-async def begin_filing(database: Database, row: Keyed, owner: str) -> bool:
-    """Take the filing of a sent mail; False while somebody else is at it."""
-    now = utc_now()
-    return await _set(
-        database,
-        row,
-        (
-            Outbox.state == OutboxState.SENT,
-            or_(Outbox.lease_until.is_(None), Outbox.lease_until < now),
-        ),
-        owner=owner,
-        lease_until=now + LEASE,
-    )
-
-
-async def file(database: Database, row: Keyed) -> bool:
-    """Set `sent → filed`: a copy is in the Sent folder."""
-    return await _set(
-        database,
-        row,
-        (Outbox.state == OutboxState.SENT,),
-        state=OutboxState.FILED,
-        owner=None,
-        lease_until=None,
-    )
-
-
 async def read(database: Database, row: Keyed) -> Row:
     """Return a row as it is now."""
     async with database.read() as connection:
-        found = (
-            await connection.execute(
-                select(Outbox).where(Outbox.tenant == row.tenant, Outbox.id == row.id)
-            )
-        ).one()
-    return _row(found)
+        found = await find_by_id(connection, row.tenant, row.id)
+    if found is None:
+        raise LookupError(f"there is no outbox row {row.id}")
+    return found
 
 
-async def _set(database: Database, row: Keyed, conditions: tuple[Any, ...], **values: Any) -> bool:
-    async with database.write() as connection:
-        result = await connection.execute(
-            update(Outbox)
-            .where(Outbox.tenant == row.tenant, Outbox.id == row.id, *conditions)
-            .values(updated_at=utc_now(), **values)
-        )
-        return bool(result.rowcount == 1)
+async def find_by_id(
+    connection: AsyncConnection, tenant: str, outbox_id: int, *, for_update: bool = False
+) -> Row | None:
+    """Return a row, or None; `for_update` keeps others from changing it in this transaction."""
+    query = select(Outbox).where(Outbox.tenant == tenant, Outbox.id == outbox_id)
+    if for_update:
+        query = query.with_for_update()
+    found = (await connection.execute(query)).one_or_none()
+    return None if found is None else _row(found)
 
 
 async def find(connection: AsyncConnection, request: SendRequest) -> Row | None:
@@ -399,18 +223,35 @@ async def find(connection: AsyncConnection, request: SendRequest) -> Row | None:
     return row
 
 
+async def asks_for_approval(connection: AsyncConnection, row: Row) -> bool:
+    """Return whether a mail asks for another one's approval, and so holds a secret link."""
+    of_firing = await connection.execute(
+        select(Outbox.evidence).where(
+            Outbox.tenant == row.tenant,
+            Outbox.case_id == row.case_id,
+            Outbox.firing == row.firing,
+        )
+    )
+    return any(row.id in evidence.get(Evidence.LETTERS, []) for evidence in of_firing.scalars())
+
+
 # A result row's attributes are typed by the table, which the driver's Row does not carry.
 def _row(found: Any) -> Row:
     return Row(
         id=found.id,
         tenant=found.tenant,
         case_id=found.case_id,
+        firing=found.firing,
+        action_index=found.action_index,
+        kind=found.kind,
         state=OutboxState(found.state),
         reason=found.reason,
+        held_for=HeldFor(found.held_for) if found.held_for else None,
         mailbox_id=found.mailbox_id,
         message_id=found.message_id,
         recipients=tuple(found.recipients),
         envelope_from=found.envelope_from,
+        subject=found.subject,
         raw=found.raw,
         lease_until=found.lease_until,
         attempts=found.attempts,

@@ -7,7 +7,7 @@ from datetime import timedelta
 import anyio
 from anyio import BrokenWorkerProcess, CapacityLimiter, to_process
 
-from mail.message import Message, Unparsable
+from mail.message import Flaw, Parsed, Unparsable
 from mail.parse import parse_batch
 
 ONE_MAIL = timedelta(seconds=5)
@@ -29,7 +29,7 @@ class Parser:
         """Start none yet; each is started when it is first needed, and kept."""
         self._limiter = CapacityLimiter(processes)
 
-    async def read(self, raws: Sequence[bytes]) -> list[Message | Unreadable]:
+    async def read(self, raws: Sequence[bytes]) -> list[Parsed | Unreadable]:
         """Return what each mail says, in order; a bad mail costs only itself."""
         if not raws:
             return []
@@ -38,7 +38,7 @@ class Parser:
             return results
         return [await self._alone(raw) for raw in raws]
 
-    async def _alone(self, raw: bytes) -> Message | Unreadable:
+    async def _alone(self, raw: bytes) -> Parsed | Unreadable:
         results = await self._attempt([raw], ONE_MAIL)
         if results is None:
             return Unreadable(
@@ -48,15 +48,21 @@ class Parser:
 
     async def _attempt(
         self, raws: list[bytes], limit: timedelta
-    ) -> list[Message | Unreadable] | None:
+    ) -> list[Parsed | Unreadable] | None:
         try:
             with anyio.fail_after(limit.total_seconds()):
                 parsed = await to_process.run_sync(
                     parse_batch, raws, cancellable=True, limiter=self._limiter
                 )
-        except (TimeoutError, BrokenWorkerProcess):
+        except (TimeoutError, BrokenWorkerProcess, MemoryError):
             return None
+        if len(raws) > 1 and any(map(_lacked_memory, parsed)):
+            return None  # each alone has more room than all of them together
         return [
             Unreadable(str(result)) if isinstance(result, Unparsable) else result
             for result in parsed
         ]
+
+
+def _lacked_memory(result: Parsed | Unparsable) -> bool:
+    return isinstance(result, Unparsable) and result.reason is Flaw.OUT_OF_MEMORY

@@ -1,6 +1,6 @@
 """The record of a case's steps: read model, trace, and what it has applied, in one go."""
 
-from sqlalchemy import update
+from sqlalchemy import func, null, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.clock import utc_now
@@ -30,7 +30,9 @@ async def write(connection: AsyncConnection, record: StepRecord) -> None:
             label=snapshot.label,
             snapshot=snapshot.model_dump(mode="json"),
             updated_at=now,
-            closed_at=now if ended else None,
+            # What a closed case does afterwards does not close it again.
+            closed_at=func.coalesce(Case.closed_at, now) if ended else None,
+            carried=null() if record.carried is None else record.carried,
         )
     )
     if record.applied:

@@ -23,10 +23,16 @@ def checked(spec: object) -> tuple[Definition, str]:
 
 
 def _template_problems(definition: Definition) -> Iterator[Problem]:
-    # Of the case data only what is declared can ever have a value.
-    readable = (VARIABLES - {_DATA}) | {f"{_DATA}.{field}" for field in definition.data}
     for name, template in definition.templates.items():
         source = TemplateSource(template.subject or "", template.text, template.html)
-        for problem in check_template(source, readable):
-            place = f"templates.{name}.{problem.part}"
-            yield Problem(place, f"line {problem.line}: {problem.text}")
+        yield from template_problems(definition, source, f"templates.{name}")
+
+
+def template_problems(
+    definition: Definition, source: TemplateSource, place: str
+) -> Iterator[Problem]:
+    """Yield what is wrong with a template of a definition, each under its place."""
+    # Of the case data only what is declared can ever have a value.
+    readable = (VARIABLES - {_DATA}) | {f"{_DATA}.{field}" for field in definition.data}
+    for problem in check_template(source, readable):
+        yield Problem(f"{place}.{problem.part}", f"line {problem.line}: {problem.text}")

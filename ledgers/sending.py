@@ -7,14 +7,14 @@ before DATA; afterwards only an answer of the server, or a copy in the Sent fold
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from clients.imap import ImapConnection, ImapError, ImapFolderMissing
+from clients.imap import ImapError
 from clients.smtp import SmtpPool, SmtpTransaction
 from clients.smtp_errors import (
     SmtpAnswer,
@@ -24,19 +24,23 @@ from clients.smtp_errors import (
     SmtpUnsent,
 )
 from contracts.clock import utc_now
-from contracts.outbox import Outcome, SendOutcome
-from ledgers import outbox
+from contracts.outbox import SendOutcome
+from ledgers import attempts, outbox
 from ledgers.accounts import Account
 from ledgers.crash_points import CrashPoint, reached
+from ledgers.filing import SentFolders
+from ledgers.outbox import Evidence, HeldFor
+from ledgers.receipts import receipt
 from store.database import Database
 from store.tables import OutboxState
 
 log = structlog.get_logger()
 
-RENEW_EVERY = outbox.LEASE / 3
-SENT_LOOKUP = timedelta(seconds=30)
-# In a row's evidence once policy has sent it again: that happens once.
-RESENT_AFTER = "resent_after"
+RENEW_EVERY = attempts.LEASE / 3
+_SENT = (OutboxState.SENT, OutboxState.PARTLY_SENT)
+# What a mail is settled from when its answer comes after somebody else took it over: the
+# server's word goes before what anybody has concluded from its absence.
+_CONCLUDED = (OutboxState.UNKNOWN, OutboxState.INTENDED, OutboxState.DROPPED)
 
 
 class TryLater(Exception):
@@ -57,6 +61,7 @@ class Sender:
 
     database: Database
     smtp: SmtpPool
+    sent_folders: SentFolders = field(default_factory=SentFolders)
 
     async def send(
         self, row: outbox.Row, account: Account, owner: str, *, resend_unknown: bool
@@ -66,12 +71,12 @@ class Sender:
             row = await self._take_over(row)
         if row.state is OutboxState.UNKNOWN:
             row = await self._settle_unknown(row, account, resend=resend_unknown)
-        if row.state is OutboxState.SENT:
+        if row.state is OutboxState.SENT or _is_unfiled(row):
             # Whoever sent it may have ended before the copy was filed.
             return await self._filed(row, account, owner, look_first=True)
         if (outcome := row.outcome()) is not None:
             return outcome
-        if utc_now() - row.created_at > outbox.GIVE_UP_AFTER:
+        if utc_now() - row.waits_since > outbox.GIVE_UP_AFTER:
             return await self._give_up(row)
         return await self._attempt(row, account, owner, resend_unknown=resend_unknown)
 
@@ -79,42 +84,43 @@ class Sender:
         """Return the row once its owner's lease is over; what it left is unknown."""
         if row.lease_until is not None and (left := row.lease_until - utc_now()) > timedelta(0):
             raise TryLater("another process is sending this mail", after=left)
-        await outbox.abandon(self.database, row)
+        await attempts.abandon(self.database, row)
         return await outbox.read(self.database, row)
 
     async def _settle_unknown(
         self, row: outbox.Row, account: Account, *, resend: bool
     ) -> outbox.Row:
         """Look for evidence in Sent; without any, resend only where the policy says so."""
-        resend = resend and RESENT_AFTER not in row.evidence
+        resend = resend and Evidence.RESENT_AFTER not in row.evidence
         try:
-            found = await _is_in_sent(account, row.message_id)
+            found = await self.sent_folders.holds(account, row.message_id)
         except ImapError as error:
             if resend:
                 # Without a look at the evidence it could be sent twice for nothing.
                 raise TryLater("the Sent folder cannot be looked at") from error
             return row
         if found:
-            evidence = {**row.evidence, "sent_folder": account.sent_folder}
+            evidence: dict[str, Any] = {Evidence.SENT_FOLDER: account.sent_folder}
             after, reason = OutboxState.FILED, "found in the Sent folder"
         elif resend:
-            evidence = {**row.evidence, RESENT_AFTER: row.reason}
+            evidence = {Evidence.RESENT_AFTER: row.reason}
             after, reason = OutboxState.INTENDED, "sent again by policy"
         else:
             return row
-        await outbox.settle(
+        await attempts.settle(
             self.database, row, OutboxState.UNKNOWN, after, reason=reason, evidence=evidence
         )
         return await outbox.read(self.database, row)
 
     async def _give_up(self, row: outbox.Row) -> SendOutcome:
-        await outbox.settle(
+        await attempts.settle(
             self.database,
             row,
             OutboxState.INTENDED,
             OutboxState.HELD,
             reason=f"not accepted within {outbox.GIVE_UP_AFTER.days} days",
-            evidence=row.evidence,
+            evidence={},
+            held_for=HeldFor.GIVEN_UP,
         )
         return await self._ended(row)
 
@@ -126,10 +132,12 @@ class Sender:
                 account.smtp, row.envelope_from, row.recipients, len(row.raw)
             ) as transaction:
                 reached(CrashPoint.OUTBOX_CONNECTED)
-                if not await outbox.begin_attempt(self.database, row, owner):
+                if not await attempts.begin_attempt(self.database, row, owner):
                     raise TryLater("another process is sending this mail")
                 reached(CrashPoint.OUTBOX_ATTEMPTING)
-                answer = await self._data(row, owner, transaction)
+                answer = await self._data(row, account, owner, transaction)
+        except attempts.OverRate as error:
+            raise TryLater(str(error), after=error.after) from error
         except SmtpUnsent as error:
             await self._back_to_intended(row, owner, error)
             raise TryLater(error.reason) from error
@@ -144,9 +152,9 @@ class Sender:
         if answer is None:
             return await self._after_unknown(row, account, resend=resend_unknown)
         reached(CrashPoint.OUTBOX_ANSWERED)
-        outcome = await self._accepted(row, owner, answer, transaction.refused)
+        outcome = await self._accepted(row, account, owner, answer, transaction.refused)
         reached(CrashPoint.OUTBOX_SENT)
-        if outcome.state == OutboxState.SENT and account.sent_folder is not None:
+        if outcome.state in _SENT and account.sent_folder is not None:
             return await self._filed(row, account, owner, look_first=False)
         return outcome
 
@@ -162,49 +170,51 @@ class Sender:
         return settled.outcome() or await self._ended(row)
 
     async def _data(
-        self, row: outbox.Row, owner: str, transaction: SmtpTransaction
+        self, row: outbox.Row, account: Account, owner: str, transaction: SmtpTransaction
     ) -> SmtpAnswer | None:
         """Send the mail, and return the server's answer; None where there was none."""
         async with _renewing(self.database, row, owner):
             try:
                 return await transaction.data(row.raw)
             except SmtpOutcomeUnknown as error:
-                await outbox.end_attempt(
+                await attempts.end_attempt(
                     self.database,
                     row,
                     owner,
                     OutboxState.UNKNOWN,
                     reason=error.reason,
-                    evidence=_evidence(row, error.answer, transaction.refused),
+                    evidence=_evidence(account, error.answer, transaction.refused),
                 )
                 return None
 
     async def _accepted(
         self,
         row: outbox.Row,
+        account: Account,
         owner: str,
         answer: SmtpAnswer,
         refused: Mapping[str, SmtpAnswer],
     ) -> SendOutcome:
         after = OutboxState.PARTLY_SENT if refused else OutboxState.SENT
         reason = f"{len(refused)} recipients refused" if refused else None
-        evidence = _evidence(row, answer, refused)
-        if await outbox.end_attempt(
+        evidence = _evidence(account, answer, refused)
+        ended = await attempts.end_attempt(
             self.database, row, owner, after, reason=reason, evidence=evidence
-        ):
-            return SendOutcome(outcome=Outcome.DONE, outbox_id=row.id, state=after, reason=reason)
-        # Renewing failed for so long that somebody took it over; now it is known after all,
-        # and if it was to be sent again, it need not be.
-        for before in (OutboxState.UNKNOWN, OutboxState.INTENDED):
-            await outbox.settle(self.database, row, before, after, reason=reason, evidence=evidence)
+        )
+        # If not, renewing failed for so long that somebody took it over; now it is known after
+        # all, and if it was to be sent again, it need not be.
+        for before in () if ended else _CONCLUDED:
+            await attempts.settle(
+                self.database, row, before, after, reason=reason, evidence=evidence
+            )
         return await self._ended(row)
 
     async def _back_to_intended(
         self, row: outbox.Row, owner: str, error: SmtpUnsent | SmtpAuthFailed
     ) -> None:
         """Show why it waits; after an answer to DATA the attempt is over, and certainly unsent."""
-        evidence = _evidence(row, error.answer, error.refused)
-        if not await outbox.end_attempt(
+        evidence = _evidence(None, error.answer, error.refused)
+        if not await attempts.end_attempt(
             self.database,
             row,
             owner,
@@ -212,7 +222,7 @@ class Sender:
             reason=error.reason,
             evidence=evidence,
         ):
-            await outbox.settle(
+            await attempts.settle(
                 self.database,
                 row,
                 OutboxState.INTENDED,
@@ -222,11 +232,11 @@ class Sender:
             )
 
     async def _refused(self, row: outbox.Row, owner: str, error: SmtpRefused) -> None:
-        evidence = _evidence(row, error.answer, error.refused)
-        if not await outbox.end_attempt(
+        evidence = _evidence(None, error.answer, error.refused)
+        if not await attempts.end_attempt(
             self.database, row, owner, OutboxState.REFUSED, reason=str(error), evidence=evidence
         ):
-            await outbox.settle(
+            await attempts.settle(
                 self.database,
                 row,
                 OutboxState.INTENDED,
@@ -241,15 +251,16 @@ class Sender:
         """Put a copy into the Sent folder, after `sent` is committed; a failure is only shown."""
         if account.sent_folder is None:
             return await self._ended(row)
-        if not await outbox.begin_filing(self.database, row, owner):
+        if not await attempts.begin_filing(self.database, row, owner):
             ended = await self._ended(row)
             if ended.state == OutboxState.SENT:
-                raise TryLater("another process files the copy", after=outbox.LEASE)
+                raise TryLater("another process files the copy", after=attempts.LEASE)
             return ended
         try:
-            if not (look_first and await _is_in_sent(account, row.message_id)):
-                await _append(account, account.sent_folder, row.raw)
-            await outbox.file(self.database, row)
+            known = look_first and await self.sent_folders.holds(account, row.message_id)
+            if not known:
+                await self.sent_folders.append(account, account.sent_folder, row.raw)
+            await attempts.file(self.database, row, account.sent_folder)
         except (ImapError, ValueError) as error:
             log.warning(
                 "reply.not_filed",
@@ -268,13 +279,17 @@ class Sender:
         return outcome
 
 
+def _is_unfiled(row: outbox.Row) -> bool:
+    return row.state is OutboxState.PARTLY_SENT and Evidence.SENT_FOLDER not in row.evidence
+
+
 @contextlib.asynccontextmanager
 async def _renewing(database: Database, row: outbox.Row, owner: str) -> AsyncIterator[None]:
     async def renew() -> None:
         while True:
             await asyncio.sleep(RENEW_EVERY.total_seconds())
             try:
-                await outbox.renew(database, row, owner)
+                await attempts.renew(database, row, owner)
             except SQLAlchemyError as error:
                 # The next renewal may still come before the lease is over.
                 log.warning("outbox.not_renewed", row=row.id, error=type(error).__name__)
@@ -286,34 +301,19 @@ async def _renewing(database: Database, row: outbox.Row, owner: str) -> AsyncIte
         task.cancel()
 
 
-async def _append(account: Account, folder: str, raw: bytes) -> None:
-    connection = await ImapConnection.open(account.imap)
-    try:
-        await connection.append(folder, raw, ("\\Seen",))
-    finally:
-        await connection.close()
-
-
-async def _is_in_sent(account: Account, message_id: str) -> bool:
-    """Return whether a copy is in Sent; raises ImapError when that cannot be seen now."""
-    if account.sent_folder is None:
-        return False
-    connection = await ImapConnection.open(account.imap, timeout=SENT_LOOKUP)
-    try:
-        return bool(await connection.find_message_id(account.sent_folder, message_id))
-    except ImapFolderMissing:
-        return False
-    finally:
-        await connection.close()
-
-
 def _evidence(
-    row: outbox.Row, answer: SmtpAnswer | None, refused: Mapping[str, SmtpAnswer]
+    account: Account | None, answer: SmtpAnswer | None, refused: Mapping[str, SmtpAnswer]
 ) -> dict[str, Any]:
-    """Return what the server said, as the row keeps it, and whether it was sent again."""
-    evidence = {key: row.evidence[key] for key in row.evidence if key == RESENT_AFTER}
+    """Return what the server said, as the row keeps it; of an `account`'s, how it has queued it."""
+    evidence: dict[str, Any] = {}
     if answer is not None:
-        evidence["answer"] = str(answer)
+        evidence[Evidence.ANSWER] = str(answer)
+    if answer is not None and answer.positive and account is not None:
+        queued = receipt(account.smtp.host, str(answer))
+        if queued.queue_id:
+            evidence[Evidence.QUEUE_ID] = queued.queue_id
+        if queued.provider_id:
+            evidence[Evidence.PROVIDER_ID] = queued.provider_id
     if refused:
-        evidence["refused"] = {address: str(said) for address, said in refused.items()}
+        evidence[Evidence.REFUSED] = {address: str(said) for address, said in refused.items()}
     return evidence

@@ -6,7 +6,7 @@ Pending is what the server lists minus what the ledger holds, never "above the h
 import asyncio
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -15,16 +15,20 @@ import structlog
 from clients.imap import FolderStatus, ImapConnection, ImapError, MailSize
 from contracts.clock import utc_now
 from contracts.errors import MailboxNotFound
-from ledgers import accounts, health, intake, routing
+from contracts.ids import new_file_id
+from ledgers import accounts, handling, health, intake, pacing, routing, watermark
 from ledgers.accounts import Account
+from ledgers.authentication import Authenticator
 from ledgers.crash_points import CrashPoint, reached
 from ledgers.delivery import Delivery
 from ledgers.intake import Attached
-from ledgers.mails import Arrived, Claim, Fenced, Refused
+from ledgers.mails import Arrived, Claim, Fenced, Refused, StoredFile
+from ledgers.pacing import TokenBucket
 from ledgers.parsing import Parser, Unreadable
-from mail.message import DEFAULT_LIMITS
+from mail.message import DEFAULT_LIMITS, Authentication, Parsed
 from mail.threading import TokenKeys
 from store.blobs import Blobs
+from store.mailboxes import AfterHandling
 from store.secrets import SecretUnreadable
 
 log = structlog.get_logger()
@@ -33,16 +37,26 @@ BATCH = 25
 BATCH_BYTES = 16_000_000
 # How far below the newest UID a quick listing looks: servers may show mails out of order.
 RECENT_UIDS = 1_000
+# A mail on whose fetch, with no other beside it, the connection was lost so often is put aside.
+MAX_LOSSES = 10
+CONCURRENT_BLOBS = 8
+# A write a second is enough, however many mails come in it.
+NOTED_EVERY = timedelta(seconds=1)
+WINDOW_CHECK = timedelta(milliseconds=100)
+# Where nothing is taken by cases for so long, as while Temporal is away, reading goes on.
+WINDOW_PATIENCE = timedelta(seconds=5)
+LONGEST_PAUSE = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
     """How often a watch looks, and how long it waits."""
 
-    # Renewing IDLE this often is the poll that backs it up. With `alive_within` it bounds how
-    # long a half-open connection goes unnoticed: less than 60 s.
-    recheck: timedelta = timedelta(seconds=25)
-    alive_within: timedelta = timedelta(seconds=15)
+    # Renewing IDLE this often is the poll that backs it up, and how far the watermark may lag:
+    # a deadline waits for it. With `alive_within` it bounds how long a half-open connection goes
+    # unnoticed: less than 60 s.
+    recheck: timedelta = health.RECHECK
+    alive_within: timedelta = health.ALIVE_WITHIN
     full_listing: timedelta = timedelta(minutes=5)
     first_retry: timedelta = timedelta(seconds=1)
     longest_retry: timedelta = timedelta(seconds=60)
@@ -74,6 +88,20 @@ class MailboxWatch:
     parser: Parser
     keys: TokenKeys
     pace: Pace = field(default_factory=Pace)
+    authenticator: Authenticator | None = None
+    # What outlives a connection, by tenant and mailbox: allowances, and how often the connection
+    # was lost while a UID alone was fetched.
+    buckets: dict[tuple[str, str], TokenBucket] = field(default_factory=dict)
+    losses: dict[tuple[str, str, int, int], int] = field(default_factory=dict)
+
+    def bucket(self, account: Account) -> TokenBucket | None:
+        """Return a mailbox's allowance, where it has a limit."""
+        key, limit = (account.tenant, account.mailbox_id), account.intake_per_minute
+        if limit is None:
+            return None
+        if key not in self.buckets or self.buckets[key].per_minute != limit:
+            self.buckets[key] = TokenBucket(limit)
+        return self.buckets[key]
 
     async def run(self, tenant: str, mailbox_id: str) -> WatchEnd:
         """Watch a mailbox until it is paused, deleted or taken by another watch."""
@@ -118,6 +146,9 @@ class _Session:
     _decided: set[int] = field(default_factory=set)
     _full_listing_at: datetime = field(default_factory=utc_now)
     _delivery: asyncio.Task[None] | None = None
+    _status: FolderStatus = field(init=False)
+    _noted_at: datetime | None = None
+    _may_handle: bool = True
 
     async def run(self) -> None:
         """Work until the connection fails, or the mailbox is not to be watched any more."""
@@ -157,7 +188,9 @@ class _Session:
         self._decided = await intake.decided_uids(database, self._attached.watcher)
 
     async def _select(self) -> FolderStatus:
-        return await self._connection.select(self.account.folder, read_only=True)
+        leave = self.account.after_handling is AfterHandling.LEAVE
+        self._status = await self._connection.select(self.account.folder, read_only=leave)
+        return self._status
 
     def _went_back(self, status: FolderStatus) -> bool:
         """Return whether UIDs that were given once are yet to be given: a restored backup."""
@@ -170,17 +203,92 @@ class _Session:
         Returns False when the mailbox is paused or deleted: word of that may have been lost.
         """
         while True:
+            began = utc_now()
             pending = await self._pending()
+            sizes = await self._connection.sizes(pending) if pending else {}
             self.listed = True
-            if not await health.connected(
-                self.watch.delivery.database, self.account.tenant, self.account.mailbox_id
-            ):
+            ordered = self._in_order(pending, sizes)
+            if not await self._read_all(ordered, sizes, began):
                 return False
-            for start in range(0, len(pending), BATCH):
-                await self._take(pending[start : start + BATCH])
             # What was listed and not returned may be there next time.
             if not self._decided.intersection(pending):
+                await self._handle_ended()
                 return True
+
+    def _in_order(self, pending: Sequence[int], sizes: dict[int, MailSize]) -> list[int]:
+        """Return UIDs by when the server received their mails; what breaks connections last."""
+
+        def key(uid: int) -> tuple[int, datetime, int]:
+            received_at = sizes[uid].received_at if uid in sizes else self._attached.attached_at
+            return self._lost(uid), received_at, uid
+
+        return sorted(pending, key=key)
+
+    async def _read_all(
+        self, ordered: Sequence[int], sizes: dict[int, MailSize], began: datetime
+    ) -> bool:
+        """Read what is pending, batch by batch; False when the mailbox is paused or deleted."""
+        left = list(ordered)
+        while left:
+            if not await self._note(self._read_until(left, sizes, began)):
+                return False
+            count = await self._allowed(len(left))
+            batch, left = left[:count], left[count:]
+            await self._take(batch, sizes)
+        rest = [uid for uid in ordered if uid not in self._decided]
+        return await self._note(self._read_until(rest, sizes, began))
+
+    def _read_until(
+        self, left: Sequence[int], sizes: dict[int, MailSize], began: datetime
+    ) -> datetime | None:
+        """Return until when all mail is in the ledger, as far as that is known."""
+        if any(uid not in sizes for uid in left):
+            return None
+        oldest = min((sizes[uid].received_at for uid in left), default=began)
+        return watermark.read_until_of(min(began, oldest))
+
+    async def _note(self, read_until: datetime | None) -> bool:
+        """Say that the folder was listed; returns whether the mailbox is still to be watched."""
+        now = utc_now()
+        if self._noted_at is not None and now - self._noted_at < min(
+            NOTED_EVERY, self.watch.pace.recheck
+        ):
+            return True
+        self._noted_at = now
+        return await health.connected(
+            self.watch.delivery.database, self.account.tenant, self.account.mailbox_id, read_until
+        )
+
+    async def _allowed(self, wanted: int) -> int:
+        """Return how many mails may be taken now; 0 where the limit asks for a pause first."""
+        await self._await_window()
+        bucket = self.watch.bucket(self.account)
+        if bucket is None:
+            return min(wanted, BATCH)
+        allowed = bucket.take(min(wanted, BATCH))
+        if not allowed:
+            pause = min(bucket.seconds_until_next(), LONGEST_PAUSE.total_seconds())
+            await asyncio.sleep(pause)
+        return allowed
+
+    async def _await_window(self) -> None:
+        """Wait until cases have taken what was read before: a flood must delay no other mail."""
+        patience = utc_now() + WINDOW_PATIENCE
+        while utc_now() < patience and await pacing.is_window_full(  # noqa: ASYNC110 (no event)
+            self.watch.delivery.database, self.account.tenant, self.account.mailbox_id
+        ):
+            await asyncio.sleep(WINDOW_CHECK.total_seconds())
+
+    async def _handle_ended(self) -> None:
+        if self.account.after_handling is AfterHandling.LEAVE or not self._may_handle:
+            return
+        self._may_handle = await handling.handle_ended(
+            self.watch.delivery.database,
+            self._connection,
+            self.account,
+            self._attached.watcher,
+            self._status,
+        )
 
     async def _pending(self) -> list[int]:
         low = self._attached.start_uid
@@ -199,20 +307,20 @@ class _Session:
             self._full_listing_at = utc_now() + self.watch.pace.full_listing
         return [uid for uid in listed if uid not in self._decided]
 
-    async def _take(self, uids: Sequence[int]) -> None:
+    async def _take(self, uids: Sequence[int], sizes: dict[int, MailSize]) -> None:
         database, watcher = self.watch.delivery.database, self._attached.watcher
-        left = set(uids)
+        left = list(uids)
         while left:
-            claims = await intake.claim(database, watcher, sorted(left), utc_now())
+            claims = await intake.claim(database, watcher, left, utc_now())
             reached(CrashPoint.INTAKE_CLAIMED)
             if not claims:
-                self._decided |= left
+                self._decided.update(left)
                 return
-            await self._read(claims)
-            left.difference_update(claim.uid for claim in claims)
+            await self._read(claims, sizes)
+            taken = {claim.uid for claim in claims}
+            left = [uid for uid in left if uid not in taken]
 
-    async def _read(self, claims: Sequence[Claim]) -> None:
-        sizes = await self._connection.sizes([claim.uid for claim in claims])
+    async def _read(self, claims: Sequence[Claim], sizes: dict[int, MailSize]) -> None:
         # A mail that is not returned may be back at the next listing; it stays pending.
         present = [claim for claim in claims if claim.uid in sizes]
         refused = [
@@ -226,7 +334,7 @@ class _Session:
             await self._fetch(chunk, sizes)
 
     async def _fetch(self, claims: Sequence[Claim], sizes: dict[int, MailSize]) -> None:
-        raws = await self._connection.fetch([claim.uid for claim in claims])
+        raws = await self._fetch_raw(claims, sizes)
         reached(CrashPoint.INTAKE_FETCHED)
         claims = [claim for claim in claims if claim.uid in raws]
         blobs = await self._store(claims, raws)
@@ -237,24 +345,86 @@ class _Session:
                 )
         reached(CrashPoint.INTAKE_STORED)
         parsed = await self.watch.parser.read([raws[claim.uid] for claim in claims])
+        verdicts = await self._authenticate([raws[claim.uid] for claim in claims])
         arrived: list[Arrived] = []
         refused: list[Refused] = []
-        for claim, blob, message in zip(claims, blobs, parsed, strict=True):
+        for claim, blob, read, verdict in zip(claims, blobs, parsed, verdicts, strict=True):
             received_at = sizes[claim.uid].received_at
             size_bytes = len(raws[claim.uid])
-            if isinstance(message, Unreadable):
-                refused.append(Refused(claim.row_id, message.reason, size_bytes, received_at, blob))
-            else:
-                arrived.append(Arrived(claim.row_id, size_bytes, received_at, blob, message))
+            if isinstance(read, Unreadable):
+                refused.append(Refused(claim.row_id, read.reason, size_bytes, received_at, blob))
+                continue
+            files = await self._keep_files(claims, read)
+            message = replace(read.message, authentication=verdict)
+            arrived.append(Arrived(claim.row_id, size_bytes, received_at, blob, message, files))
         await self._quarantine(claims, refused)
         await self._route(claims, arrived)
 
-    async def _store(self, claims: Sequence[Claim], raws: dict[int, bytes]) -> list[str]:
-        tenant = self.account.tenant
+    async def _fetch_raw(
+        self, claims: Sequence[Claim], sizes: dict[int, MailSize]
+    ) -> dict[int, bytes]:
+        """Return the mails' bytes. A lost connection is no mail's fault, unless always the same."""
+        watcher = self._attached.watcher
         try:
-            return await asyncio.gather(
-                *(self.watch.blobs.put(tenant, raws[claim.uid]) for claim in claims)
+            return await self._connection.fetch([claim.uid for claim in claims])
+        except ImapError:
+            database = self.watch.delivery.database
+            await intake.unclaim(database, watcher, [claim.row_id for claim in claims])
+            if len(claims) == 1 and self._lose(claims[0].uid) >= MAX_LOSSES:
+                size = sizes[claims[0].uid]
+                reason = f"the connection was lost each of {MAX_LOSSES} times that it was fetched"
+                row_id = claims[0].row_id
+                lost = Refused(row_id, reason, size.size_bytes, size.received_at, None)
+                await self._quarantine(claims, [lost])
+            raise
+
+    def _lost(self, uid: int) -> int:
+        return self.watch.losses.get(self._loss_key(uid), 0)
+
+    def _lose(self, uid: int) -> int:
+        self.watch.losses[self._loss_key(uid)] = self._lost(uid) + 1
+        return self._lost(uid)
+
+    def _loss_key(self, uid: int) -> tuple[str, str, int, int]:
+        watcher = self._attached.watcher
+        return watcher.tenant, watcher.mailbox_id, watcher.uidvalidity, uid
+
+    async def _authenticate(self, raws: Sequence[bytes]) -> Sequence[Authentication | None]:
+        if self.watch.authenticator is None:
+            return [None] * len(raws)
+        return await self.watch.authenticator.check(raws, self.account.authserv_id)
+
+    async def _keep_files(self, claims: Sequence[Claim], read: Parsed) -> tuple[StoredFile, ...]:
+        """Keep a mail's attachments that have any bytes."""
+        pairs = zip(read.message.attachments, read.contents, strict=True)
+        found = [(attachment, content) for attachment, content in pairs if content]
+        keys = await self._put(claims, [content for _, content in found])
+        return tuple(
+            StoredFile(
+                id=new_file_id(),
+                name=attachment.name,
+                content_type=attachment.content_type,
+                size_bytes=attachment.size_bytes,
+                sha256=attachment.sha256,
+                blob=key,
+                part=attachment.part,
+                inline=attachment.inline,
             )
+            for (attachment, _), key in zip(found, keys, strict=True)
+        )
+
+    async def _store(self, claims: Sequence[Claim], raws: dict[int, bytes]) -> list[str]:
+        return await self._put(claims, [raws[claim.uid] for claim in claims])
+
+    async def _put(self, claims: Sequence[Claim], contents: Sequence[bytes]) -> list[str]:
+        limit = asyncio.Semaphore(CONCURRENT_BLOBS)
+
+        async def put(content: bytes) -> str:
+            async with limit:
+                return await self.watch.blobs.put(self.account.tenant, content)
+
+        try:
+            return await asyncio.gather(*map(put, contents))
         except Exception as error:  # of whichever kind the store's maker has
             await intake.unclaim(
                 self.watch.delivery.database,

@@ -1,26 +1,40 @@
 """The text and the attachments in the parts of a parsed mail."""
 
 import email.message
-import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
+from urllib.parse import unquote
 
+from mail.calendar import invites_in
 from mail.charsets import clean_line, clean_text, decode
-from mail.headers import decoded
-from mail.html import text_of_html
-from mail.message import Attachment, Limits
+from mail.file_names import PARAMETER_ERRORS, file_name, safe_file_name
+from mail.files import File, nested_mail
+from mail.html import read_html
+from mail.message import Invite, Limits, Nested
+from mail.tnef import Tnef, read_tnef
+from mail.transfer import decode_transfer, decoded_bytes, encoding_of, uuencoded_files
 
-# The stdlib's parameter parser raises these for malformed or hostile parameters.
 T = TypeVar("T")
-
-PARAMETER_ERRORS = (ValueError, TypeError, LookupError, AttributeError)
 
 _TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,100}/[a-z0-9!#$&^_.+-]{1,100}")
 _META_CHARSET = re.compile(rb"charset\s*=\s*[\"']?\s*([\w.:-]{1,40})", re.IGNORECASE)
-_UNSAFE_IN_NAME = re.compile(r'[<>:"|?*\\/]')
-_NAME_MAX_CHARS = 150
+_SHOWN_BY_ID = re.compile(r"cid:([^\"'\s<>)]{1,300})", re.IGNORECASE)
+_MAX_SHOWN = 1_000
+_NESTED = frozenset({"message/rfc822", "message/global", "message/news"})
+_TNEF = frozenset({"application/ms-tnef", "application/vnd.ms-tnef"})
+_MAX_INVITES = 20
+# An alternative that only sends its reader elsewhere.
+_SEE_HTML = re.compile(
+    r"(?:view|see|read|open|enable|support|display|require)[^.]{0,60}\b(?:html|browser|web version)"
+    r"|\bhtml\b[^.]{0,40}(?:e-?mail|message|version|part|client)|(?:e-?mail|message) is in html"
+    r"|html[- ](?:nachricht|mail|ansicht|format)|im browser|dans (?:votre|un) navigateur"
+    r"|en (?:su|tu) navegador|nel (?:tuo )?browser|in (?:uw|je) browser|no (?:seu )?navegador"
+    r"|w przeglądarce",
+    re.IGNORECASE,
+)
+_SEE_HTML_MAX_CHARS = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +51,12 @@ class Body:
 
     limits: Limits
     texts: list[_Text] = field(default_factory=list)
-    attachments: list[Attachment] = field(default_factory=list)
+    files: list[File] = field(default_factory=list)
+    invites: list[Invite] = field(default_factory=list)
+    nested: list[Nested] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    shown_ids: set[str] = field(default_factory=set)
+    packed: Tnef | None = None
     has_html: bool = False
     leaf_count: int = 0
 
@@ -48,28 +66,61 @@ class Body:
             self.warnings.append(warning)
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The text that a reader sees, with the numbers of the lines that its HTML marks."""
+
+    text: str
+    quoted: frozenset[int] = frozenset()
+    signed: frozenset[int] = frozenset()
+
+
 def read_body(root: email.message.Message, limits: Limits) -> Body:
     """Return text and attachments of a mail whose depth has been checked."""
     body = Body(limits)
     body.texts = _collect(root, body)
+    if not any(part.text.strip() for part in body.texts) and body.packed is not None:
+        body.texts = _packed_texts(body.packed, body)
     return body
 
 
-def text_of(body: Body) -> str:
+def _packed_texts(packed: Tnef, body: Body) -> list[_Text]:
+    """Return the body in a winmail.dat, for a mail that has no other."""
+    if packed.text.strip():
+        return [_Text(packed.text[: body.limits.text_bytes * 2], is_html=False)]
+    body.has_html = body.has_html or bool(packed.html)
+    return [_Text(packed.html[: body.limits.html_bytes], is_html=True)] if packed.html else []
+
+
+def text_of(body: Body) -> Shown:
     """Return the mail's text: the parts that are shown, one after the other, capped.
 
     The parts share one allowance of tags: layout is what costs most in a hostile mail.
     """
-    pieces = []
+    lines: list[str] = []
+    quoted: set[int] = set()
+    signed: set[int] = set()
     tags_left = body.limits.html_tags
     for part in body.texts:
-        text = part.text
         if part.is_html:
-            text, warning = text_of_html(text, tags_left)
+            found = read_html(part.text, tags_left)
             tags_left = max(tags_left - part.text.count("<"), 0)
-            body.warn(warning)
-        pieces.append(clean_text(text).strip("\n"))
-    return _capped("\n\n".join(piece for piece in pieces if piece), body)
+            body.warn(found.warning)
+            new = [clean_text(line) for line in found.text.split("\n")] if found.text else []
+            marks = (found.quoted, found.signed)
+        else:
+            new = clean_text(part.text).strip("\n").split("\n")
+            marks = (frozenset(), frozenset())
+        if not any(new):
+            continue
+        if lines:
+            lines.append("")
+        quoted |= {at + len(lines) for at in marks[0]}
+        signed |= {at + len(lines) for at in marks[1]}
+        # A cleaned line may hold line ends that were none to HTML.
+        lines += [line.replace("\n", " ") for line in new]
+    text = _capped("\n".join(lines), body)
+    return Shown(text, frozenset(quoted), frozenset(signed))
 
 
 def _capped(text: str, body: Body) -> str:
@@ -104,36 +155,80 @@ def children(part: email.message.Message) -> list[email.message.Message]:
 
 def _best(alternatives: list[list[_Text]]) -> list[_Text]:
     """Return the alternative to read: plain text that says something, else the richest."""
+    rich = next((texts for texts in reversed(alternatives) if _says_something(texts)), [])
     for texts in alternatives:
-        if texts and all(not text.is_html and text.text.strip() for text in texts):
+        plain = texts and all(not text.is_html for text in texts) and _says_something(texts)
+        if plain and not (rich and rich is not texts and _sends_elsewhere(texts)):
             return texts
-    return next((texts for texts in reversed(alternatives) if texts), [])
+    return rich
+
+
+def _says_something(texts: list[_Text]) -> bool:
+    return any(text.text.strip() for text in texts)
+
+
+def _sends_elsewhere(texts: list[_Text]) -> bool:
+    """Tell whether a plain text only says that there is HTML."""
+    said = " ".join(" ".join(text.text for text in texts)[:2_000].split())
+    return len(said) <= _SEE_HTML_MAX_CHARS and bool(_SEE_HTML.search(said))
 
 
 def _leaf(part: email.message.Message, kind: str, body: Body) -> list[_Text]:
     index, body.leaf_count = body.leaf_count, body.leaf_count + 1
-    name, warning = _file_name(part, body.limits)
+    name, warning = file_name(part, body.limits.encoded_words)
     body.warn(warning)
     if kind.startswith("multipart/"):
         body.warn("a multipart has no parts and was read as text")
         kind = "text/plain"
     is_text = kind in ("text/plain", "text/html") and not part.is_multipart()
     if is_text and not name and _disposition(part) != "attachment":
-        return [_text(part, kind == "text/html", body)]
+        return [_text(part, kind == "text/html", index, body)]
     data = _bytes_of(part, body)
-    body.attachments.append(
-        Attachment(
+    is_nested = kind in _NESTED
+    if is_nested:
+        mail = nested_mail(data, index, body.limits.encoded_words)
+        body.nested.append(mail)
+        name = name or safe_file_name(f"{mail.subject or f'mail-{index + 1}'}.eml")[0]
+    if kind == "text/calendar" and len(body.invites) < _MAX_INVITES:
+        method = parameter(part, "method")
+        body.invites += invites_in(data, parameter(part, "charset") or None, method)
+        name = name or "invite.ics"
+    if (kind in _TNEF or name.lower() == "winmail.dat") and _open_tnef(data, index, body):
+        return []
+    body.files.append(
+        File(
+            data=data,
             name=name or f"attachment-{index + 1}",
-            content_type=kind,
-            size_bytes=len(data),
-            sha256=hashlib.sha256(data).hexdigest(),
+            declared=kind,
             part=index,
+            content_id=_content_id(part),
         )
     )
     return []
 
 
-def _text(part: email.message.Message, is_html: bool, body: Body) -> _Text:
+def _open_tnef(data: bytes, index: int, body: Body) -> bool:
+    """Take apart a winmail.dat; tell whether it was one."""
+    packed = read_tnef(data)
+    if packed is None:
+        return False
+    body.packed = body.packed or packed
+    for number, file in enumerate(packed.files, 1):
+        name, warning = safe_file_name(file.name)
+        body.warn(warning if file.name else None)
+        body.files.append(
+            File(
+                data=file.data,
+                name=name or f"attachment-{index + 1}-{number}",
+                declared=file.content_type if _TYPE.fullmatch(file.content_type) else "",
+                part=index,
+                content_id=file.content_id or None,
+            )
+        )
+    return True
+
+
+def _text(part: email.message.Message, is_html: bool, index: int, body: Body) -> _Text:
     data = _bytes_of(part, body)
     label = parameter(part, "charset")
     if is_html:
@@ -141,17 +236,34 @@ def _text(part: email.message.Message, is_html: bool, body: Body) -> _Text:
         if not label:
             meta = _META_CHARSET.search(data[:2048])
             label = meta[1].decode("ascii") if meta else ""
+    elif b"begin " in data and encoding_of(part) not in ("base64", "quoted-printable"):
+        data = _without_uuencoded(data, index, body)
     text, warning = decode(data, label or None)
     body.warn(warning)
-    if is_html and len(text) > body.limits.html_bytes:
-        body.warn("the HTML is longer than the limit and was cut")
-        text = text[: body.limits.html_bytes]
-    elif not is_html:
-        # Twice the cap: unfolding and cleaning take some of it away.
-        text = text[: body.limits.text_bytes * 2].replace("\r\n", "\n")
-        if parameter(part, "format").lower() == "flowed":
-            text = unflowed(text, parameter(part, "delsp").lower() == "yes")
-    return _Text(text, is_html)
+    if is_html:
+        if len(text) > body.limits.html_bytes:
+            body.warn("the HTML is longer than the limit and was cut")
+            text = text[: body.limits.html_bytes]
+        if len(body.shown_ids) < _MAX_SHOWN:
+            body.shown_ids |= {unquote(found).lower() for found in _SHOWN_BY_ID.findall(text)}
+        return _Text(text, is_html=True)
+    # Twice the cap: unfolding and cleaning take some of it away.
+    text = text[: body.limits.text_bytes * 2].replace("\r\n", "\n")
+    if parameter(part, "format").lower() == "flowed":
+        text = unflowed(text, parameter(part, "delsp").lower() == "yes")
+    return _Text(text, is_html=False)
+
+
+def _without_uuencoded(data: bytes, index: int, body: Body) -> bytes:
+    """Return text without the files that old programs write into it."""
+    rest, files = uuencoded_files(data)
+    for number, (raw_name, content) in enumerate(files, 1):
+        name, warning = safe_file_name(decode(raw_name, None)[0])
+        body.warn(warning)
+        body.files.append(
+            File(content, name or f"attachment-{index + 1}-{number}", "", index, None)
+        )
+    return rest
 
 
 def unflowed(text: str, delete_space: bool) -> str:
@@ -208,32 +320,31 @@ def _tried(question: Callable[[], T]) -> T | None:
         return None
 
 
-def _file_name(part: email.message.Message, limits: Limits) -> tuple[str, str | None]:
-    name = _tried(part.get_filename)
-    if not name:
-        return "", None
-    return safe_file_name(decoded(name, limits.encoded_words)[0])
-
-
-def safe_file_name(name: str) -> tuple[str, str | None]:
-    """Return a name that is safe as a file name, and a warning where it had to change."""
-    base = re.split(r"[\\/]", clean_line(name))[-1]
-    base = _UNSAFE_IN_NAME.sub("_", base).strip(" .")
-    if len(base) > _NAME_MAX_CHARS:
-        stem, dot, extension = base.rpartition(".")
-        keeps = bool(dot) and len(extension) <= 10
-        base = f"{stem[: _NAME_MAX_CHARS - 11]}.{extension}" if keeps else base[:_NAME_MAX_CHARS]
-    return base, None if base == name else "an attachment's name was unsafe and was changed"
+def _content_id(part: email.message.Message) -> str | None:
+    value = clean_line(str(part.get("content-id", ""))[:1_000]).strip("<> ")
+    return value[:300] or None
 
 
 def _bytes_of(part: email.message.Message, body: Body) -> bytes:
     """Return the decoded bytes of a part; those of an attached mail as they were sent."""
     try:
         if part.is_multipart():
-            return b"\n".join(child.as_bytes() for child in children(part))
-        payload = part.get_payload(decode=True)
-        return payload if isinstance(payload, bytes) else b""
+            inner = b"\n".join(child.as_bytes() for child in children(part))
+            # RFC 2046, 5.2.1 allows an attached mail no such encoding; some give it one.
+            encoding = encoding_of(part)
+            data, warning = (
+                decode_transfer(inner.lstrip(b"\n"), encoding)
+                if encoding
+                in (
+                    "base64",
+                    "quoted-printable",
+                )
+                else (inner, None)
+            )
+        else:
+            data, warning = decoded_bytes(part)
     except (*PARAMETER_ERRORS, RecursionError):
-        # Transfer encodings of attachments and the generator of attached mails raise these.
-        body.warn("a part could not be decoded")
-        return b""
+        # The generator of attached mails raises these.
+        data, warning = b"", "a part could not be decoded"
+    body.warn(warning)
+    return data

@@ -18,6 +18,18 @@ _MEANT = {
     "big5": "big5hkscs",
     "ascii": "utf-8",
 }
+# Text in these is never UTF-8 by chance, but UTF-8 is often labelled as one of them.
+_SINGLE_BYTE = frozenset(
+    {
+        *(f"cp125{number}" for number in range(9)),
+        *(f"iso8859-{number}" for number in range(1, 17)),
+        "cp850",
+        "cp874",
+        "koi8-r",
+        "koi8-u",
+        "mac_roman",
+    }
+)
 _ALIASES = {
     "x-gbk": "gb18030",
     "gb2312-80": "gb18030",
@@ -68,7 +80,10 @@ def decode(data: bytes, label: str | None) -> tuple[str, str | None]:
         warning = f"the charset {_quoted(label or '')} is unknown"
     else:
         try:
-            return data.decode(codec), None
+            text = data.decode(codec)
+            if codec not in _SINGLE_BYTE or text.isascii() or not _is_utf8(data):
+                return text, None
+            warning = f"the text is not in its charset {_quoted(label or '')}"
         except UnicodeError:
             warning = f"the text is not in its charset {_quoted(label)}" if label else None
     try:
@@ -78,6 +93,14 @@ def decode(data: bytes, label: str | None) -> tuple[str, str | None]:
     if codec is not None and codec not in ("utf-8", "ascii"):
         return data.decode(codec, "replace"), warning
     return data.decode("cp1252", "replace"), warning or "the text names no charset that fits"
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeError:
+        return False
+    return True
 
 
 def clean_text(text: str) -> str:

@@ -9,17 +9,19 @@ import binascii
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from enum import StrEnum
 from html import escape
+from urllib.parse import quote
 
 from mail.charsets import clean_line, clean_text
 from mail.message import Address, Message
 
 _SUBJECT_MAX_CHARS = 900
 _NAME_MAX_CHARS = 120
+_FILE_NAME_MAX_CHARS = 255
 _REFERENCES_MAX = 20
 _LINE_MAX_BYTES = 990  # RFC 5322, 2.1.1: 998 without CRLF
 _FOLD_AT = 76
@@ -32,6 +34,9 @@ _DOMAIN = re.compile(r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.?)+|
 # Dots in odd places: some providers give out such addresses, and they need quoting.
 _ODD_LOCAL_PART = re.compile(r'[^\s@<>(),;:"\\\[\]]+')
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9 !#$%&'*+/=?^_`{|}~-]*")
+_PLAIN_FILE_NAME = re.compile(r"[A-Za-z0-9 !#$&()+,.=@^_`{}~-]{1,60}")
+_MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,62}/[a-z0-9][a-z0-9!#$&^_.+-]{0,62}")
+_UNKNOWN_TYPE = "application/octet-stream"
 _MESSAGE_ID = re.compile(r"<[\x21-\x3b\x3d\x3f-\x7e]{1,960}>")
 
 
@@ -66,6 +71,15 @@ class Original:
 
 
 @dataclass(frozen=True, slots=True)
+class Enclosure:
+    """A file that a mail carries; its name is what the recipient saves it under."""
+
+    name: str
+    content_type: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
     """Everything that a mail of ours is made of.
 
@@ -87,6 +101,13 @@ class Draft:
     in_reply_to: str | None = None
     references: tuple[str, ...] = ()
     original: Original | None = None
+    enclosures: tuple[Enclosure, ...] = ()
+
+
+def media_type(declared: str) -> str:
+    """Return a media type without parameters, or application/octet-stream for what is none."""
+    content_type = declared.partition(";")[0].strip().lower()
+    return content_type if _MEDIA_TYPE.fullmatch(content_type) else _UNKNOWN_TYPE
 
 
 def reply_references(message: Message) -> tuple[str, ...]:
@@ -221,22 +242,65 @@ def _encoded_words(text: str) -> str:
 
 
 def _content(draft: Draft) -> tuple[list[str], bytes]:
-    """Return the header lines of the content, and its bytes."""
+    """Return the header lines of the content, and its bytes: what is read, then the files."""
+    head, content = _readable(draft)
+    if not draft.enclosures:
+        return head, content
+    files = [_file(enclosure) for enclosure in draft.enclosures]
+    return _multipart("mixed", draft.message_id, [(head, content), *files])
+
+
+def _readable(draft: Draft) -> tuple[list[str], bytes]:
     text = _with_quote(clean_text(draft.text), draft.original)
     plain_head, plain = _part("text/plain", text)
     if draft.html is None:
         return plain_head, plain
     html = _with_html_quote(clean_text(draft.html), draft.original)
-    html_head, rich = _part("text/html", html)
+    parts = [(plain_head, plain), _part("text/html", html)]
+    return _multipart("alternative", draft.message_id, parts)
+
+
+def _multipart(
+    kind: str, message_id: str, parts: Sequence[tuple[list[str], bytes]]
+) -> tuple[list[str], bytes]:
     # Depends on the content, which therefore cannot hold it.
-    seal = hashlib.sha256(draft.message_id.encode() + plain + rich).hexdigest()[:40]
-    boundary = f"=_{seal}"
-    pieces = [
-        f"--{boundary}\r\n".encode() + _head_bytes(plain_head) + plain,
-        f"--{boundary}\r\n".encode() + _head_bytes(html_head) + rich,
-        f"--{boundary}--\r\n".encode(),
+    seal = hashlib.sha256(message_id.encode())
+    for _, content in parts:
+        seal.update(content)
+    boundary = f"=_{seal.hexdigest()[:40]}"
+    pieces = []
+    for head, content in parts:
+        pieces += [f"--{boundary}\r\n".encode(), _head_bytes(head), content]
+    pieces.append(f"--{boundary}--\r\n".encode())
+    return [f'Content-Type: multipart/{kind}; boundary="{boundary}"'], b"".join(pieces)
+
+
+def _file(enclosure: Enclosure) -> tuple[list[str], bytes]:
+    """Return a file as a part to be saved, never to be shown within the text (RFC 2183, 2.2)."""
+    content_type = media_type(enclosure.content_type)
+    if content_type.startswith(("message/", "multipart/")):
+        # What is composite may not be in base64 (RFC 2046, 5.2.1), nor may it be read as ours.
+        content_type = _UNKNOWN_TYPE
+    head = [
+        f"Content-Type: {content_type}",
+        "Content-Transfer-Encoding: base64",
+        f"Content-Disposition: attachment;\r\n {_file_name(enclosure.name)}",
     ]
-    return [f'Content-Type: multipart/alternative; boundary="{boundary}"'], b"".join(pieces)
+    return head, base64.encodebytes(enclosure.content).replace(b"\n", b"\r\n")
+
+
+def _file_name(name: str) -> str:
+    """Return the parameter that names a file; other than plain ASCII by RFC 2231, 3 and 4."""
+    name = re.split(r"[\\/]", clean_line(name))[-1][:_FILE_NAME_MAX_CHARS] or "file"
+    if _PLAIN_FILE_NAME.fullmatch(name):
+        return f'filename="{name}"'
+    encoded = quote(name.encode("utf-8", "replace"), safe="")
+    # A line holds 60 characters and no half of an encoded byte.
+    pieces = re.findall(r"(?:%..|[^%]){1,20}", encoded)
+    if len(pieces) == 1:
+        return f"filename*=utf-8''{encoded}"
+    pieces[0] = f"utf-8''{pieces[0]}"
+    return ";\r\n ".join(f"filename*{place}*={piece}" for place, piece in enumerate(pieces))
 
 
 def _head_bytes(lines: list[str]) -> bytes:

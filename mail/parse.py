@@ -4,28 +4,47 @@ Everything that is quadratic or recursive in the standard library's parser is bo
 scans beforehand. Time has no bound here: the caller parses in another process and kills it.
 """
 
+import copy
 import email.feedparser
 import email.message
 import email.policy
 import re
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from mail import headers
-from mail.body import PARAMETER_ERRORS, children, content_type, parameter, read_body, text_of
-from mail.charsets import clean_line
+from mail.automatic import kind_of
+from mail.body import children, content_type, parameter, read_body, text_of
+from mail.charsets import clean_line, python_charset
 from mail.digest import content_digest
-from mail.message import DEFAULT_LIMITS, Address, Flaw, Limits, Markers, Message, Unparsable
-from mail.quoting import new_part
+from mail.file_names import PARAMETER_ERRORS
+from mail.files import attachment_of
+from mail.message import (
+    DEFAULT_LIMITS,
+    Address,
+    Flaw,
+    Limits,
+    Markers,
+    Message,
+    Parsed,
+    Unparsable,
+)
+from mail.quoting import split
+from mail.reports import delivery_report
 
-MEMORY_LIMIT_BYTES = 1_000_000_000
+# With the interpreter itself a reading process stays below 500 MB.
+MEMORY_LIMIT_BYTES = 400_000_000
 
-_BOUNDARY = re.compile(rb"boundary", re.IGNORECASE)
 _HEADER_MAX_CHARS = 64_000
 # The stdlib's parser of parameters is quadratic in their number.
 _STRUCTURED_MAX_CHARS = 4_000
+# RFC 5322, 3.6: at most one of each. Programs differ in which they show, so a reader is told.
+_ONCE = ("From", "Subject", "Date", "Message-ID", "Content-Type", "Content-Transfer-Encoding")
+_BLANK_BEFORE_COLON = re.compile(rb"^([!-9;-~]{1,80})[ \t]{1,20}:", re.MULTILINE)
+_MBOX_LINE = re.compile(rb"\A>From [^\r\n]*(?:\r\n|\r|\n)")
 _STRUCTURED = frozenset({"content-type", "content-disposition"})
 
 
@@ -54,15 +73,36 @@ class _RawPolicy(email.policy.Compat32):
 _POLICY = _RawPolicy()
 
 
+class _Part(email.message.Message):
+    """A part whose payload is never decoded by a codec that no mail may choose.
+
+    The stdlib decodes 8-bit payloads by whatever their charset names, on the way to the bytes
+    too: punycode takes quadratic time, and raises.
+    """
+
+    def get_payload(self, i: Any = None, decode: Any = False) -> Any:  # Any: as its base
+        label = "" if self.is_multipart() else parameter(self, "charset")
+        if label and python_charset(label) is None:
+            bare = copy.copy(self)
+            del bare["content-type"]
+            return email.message.Message.get_payload(bare, i, decode)
+        return super().get_payload(i, decode)
+
+
 def parse_message(raw: bytes, limits: Limits = DEFAULT_LIMITS) -> Message:
-    """Return the message in raw bytes.
+    """Return the message in raw bytes without the bytes of its attachments; see `parse_whole`."""
+    return parse_whole(raw, limits).message
+
+
+def parse_whole(raw: bytes, limits: Limits = DEFAULT_LIMITS) -> Parsed:
+    """Return the message in raw bytes, with the bytes of its attachments.
 
     Raises Unparsable where a limit is exceeded or the structure cannot be read; whatever else
     is odd is told in `warnings`.
     """
     check_limits(raw, limits)
     try:
-        return _message(_parsed(raw, limits), raw, limits)
+        return _whole(_parsed(raw, limits), raw, limits)
     except RecursionError as error:
         raise Unparsable(Flaw.TOO_DEEP) from error
     except MemoryError as error:
@@ -76,20 +116,20 @@ def parse_batch(
     raws: Sequence[bytes],
     limits: Limits = DEFAULT_LIMITS,
     memory_limit_bytes: int | None = MEMORY_LIMIT_BYTES,
-) -> list[Message | Unparsable]:
-    """Return one Message or Unparsable for each mail; one bad mail spoils no other.
+) -> list[Parsed | Unparsable]:
+    """Return one Parsed or Unparsable for each mail; one bad mail spoils no other.
 
     Meant for a process of its own: it limits the memory of the process that it runs in, once.
     None leaves the memory as it is.
     """
     if memory_limit_bytes is not None:
         _limit_memory(memory_limit_bytes)
-    return [_message_or_flaw(raw, limits) for raw in raws]
+    return [_whole_or_flaw(raw, limits) for raw in raws]
 
 
-def _message_or_flaw(raw: bytes, limits: Limits) -> Message | Unparsable:
+def _whole_or_flaw(raw: bytes, limits: Limits) -> Parsed | Unparsable:
     try:
-        return parse_message(raw, limits)
+        return parse_whole(raw, limits)
     except Unparsable as flaw:
         # Without its cause, which may not be picklable and drags frames along.
         return Unparsable(flaw.reason, flaw.detail)
@@ -108,7 +148,7 @@ def check_limits(raw: bytes, limits: Limits) -> None:
     fields = head.count(b"\n") - head.count(b"\n ") - head.count(b"\n\t")
     _refuse_above(limits.header_fields, fields, Flaw.TOO_MANY_HEADERS, "fields")
     # A nested multipart needs a boundary parameter of its own, so this bounds the depth.
-    boundaries = sum(1 for _ in _BOUNDARY.finditer(raw))
+    boundaries = raw.lower().count(b"boundary")
     if boundaries > limits.depth:
         checks = min(boundaries, sys.getrecursionlimit()) * lines
         _refuse_above(limits.boundary_checks, checks, Flaw.TOO_DEEP, "boundary checks")
@@ -138,13 +178,24 @@ def _parsed(raw: bytes, limits: Limits) -> email.message.Message:
         # One more than the parts: the parser makes one message to try the factory.
         if count > limits.parts + 1:
             raise Unparsable(Flaw.TOO_MANY_PARTS, f"more than {limits.parts}")
-        return email.message.Message(policy=policy)
+        return _Part(policy=policy)
 
     parser = email.feedparser.BytesFeedParser(part, policy=_POLICY)
-    parser.feed(raw)
+    parser.feed(_mended(raw, limits))
     root = parser.close()
     _refuse_deep(root, limits.depth)
     return root
+
+
+def _mended(raw: bytes, limits: Limits) -> bytes:
+    """Return a mail whose header the stdlib takes for one: it is strict where readers are not.
+
+    "Subject :" is obsolete but allowed (RFC 5322, 4.5.3); ">From " is an mbox line that was
+    quoted as if it stood in a body.
+    """
+    head = _head(raw, limits.header_bytes) or b""
+    mended = _MBOX_LINE.sub(b"", _BLANK_BEFORE_COLON.sub(rb"\1:", head), count=1)
+    return raw if mended == head else mended + raw[len(head) :]
 
 
 def _refuse_deep(root: email.message.Message, limit: int) -> None:
@@ -157,18 +208,21 @@ def _refuse_deep(root: email.message.Message, limit: int) -> None:
     raise Unparsable(Flaw.TOO_DEEP, f"more than {limit}")
 
 
-def _message(root: email.message.Message, raw: bytes, limits: Limits) -> Message:
-    fields = _Fields(root, limits)
+def _whole(root: email.message.Message, raw: bytes, limits: Limits) -> Parsed:
     body = read_body(root, limits)
-    text = text_of(body)
+    shown = text_of(body)
+    parts = split(shown.text, shown.quoted, shown.signed)
+    fields = _Fields(root, limits)
+    markers = _markers(root, fields)
+    sender = fields.sender()
     message_id = fields.first("message-id")
-    return Message(
+    message = Message(
         digest=content_digest(raw),
         size_bytes=len(raw),
         message_id=headers.message_id(message_id) if message_id else None,
         in_reply_to=headers.message_ids(fields.all("in-reply-to")),
         references=headers.message_ids(fields.all("references")),
-        sender=fields.sender(),
+        sender=sender,
         reply_to=fields.addresses("reply-to"),
         to=fields.addresses("to"),
         cc=fields.addresses("cc"),
@@ -176,13 +230,19 @@ def _message(root: email.message.Message, raw: bytes, limits: Limits) -> Message
         return_path=fields.return_path(),
         subject=fields.subject(),
         date=fields.date(),
-        text=text,
-        new_text=new_part(text),
+        text=shown.text,
+        new_text=parts.new_text,
+        signature=parts.signature,
         has_html=body.has_html,
-        attachments=tuple(body.attachments),
-        markers=_markers(root, fields),
+        attachments=tuple(attachment_of(file, body.shown_ids) for file in body.files),
+        markers=markers,
+        report=delivery_report(root, markers, sender, shown.text),
+        invites=tuple(body.invites),
+        nested=tuple(body.nested),
         warnings=tuple(dict.fromkeys((*fields.warnings, *body.warnings))),
     )
+    message = replace(message, kind=kind_of(message))
+    return Parsed(message, tuple(file.data for file in body.files))
 
 
 class _Fields:
@@ -193,7 +253,10 @@ class _Fields:
         self.warnings: list[str] = []
         self._values: dict[str, list[str]] = {}
         for name, value in root.raw_items():
-            self._values.setdefault(name.lower(), []).append(str(value))
+            self._values.setdefault(name.lower().strip(), []).append(str(value))
+        for name in _ONCE:
+            if len(self.all(name.lower())) > 1:
+                self.warnings.append(f"there are several {name} fields; the first counts")
 
     def names(self) -> Iterable[str]:
         return self._values
@@ -210,8 +273,6 @@ class _Fields:
 
     def sender(self) -> Address | None:
         values = self.all("from")
-        if len(values) > 1:
-            self.warnings.append("there are several From fields; the first counts")
         found = headers.addresses(values[:1], 2, self._limits.encoded_words)
         if not found:
             self.warnings.append("there is no sender's address")

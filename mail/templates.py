@@ -5,7 +5,7 @@ no arithmetic, no assignments, so nothing can grow), an environment in which a d
 of a mapping and never an attribute of an object, and a budget for loops and output.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -24,7 +24,9 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from mail.charsets import clean_line, clean_text
 from mail.html import text_of_html
 from mail.template_filters import BUDGET, FILTERS, Budget, TemplateFailed, bounded, printable
+from mail.template_places import unsafe_outputs
 from mail.template_syntax import TESTS, Problem, loop_names, nearest, parsed, paths_read
+from mail.text_to_html import html_of_text, marked, unmarked
 
 __all__ = [
     "VARIABLES",
@@ -68,7 +70,7 @@ class TemplateSource:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A template filled in; the subject is one line."""
+    """A template filled in; the subject is one line. Without html a mail is text alone."""
 
     subject: str
     text: str
@@ -93,20 +95,20 @@ def check_template(
 def render(source: TemplateSource, variables: Mapping[str, Any]) -> Rendered:  # Any: JSON values
     """Return a template filled in with JSON-like variables.
 
-    Where only html is given the text is derived from it. Raises TemplateFailed, which names the
-    variable that is missing or the bound that was exceeded.
+    Of text and html the one that is missing is derived from the other. Raises
+    TemplateFailed, which names the variable that is missing or the bound that was exceeded.
     """
-    subject = _filled("subject", source.subject, variables, _SUBJECT_MAX_CHARS)
-    html = None
-    if source.html is not None:
-        html = clean_text(_filled("html", source.html, variables, _OUTPUT_MAX_CHARS))
-    if source.text is not None:
-        text = clean_text(_filled("text", source.text, variables, _OUTPUT_MAX_CHARS))
-    elif html is not None:
-        text = text_of_html(html, _HTML_MAX_TAGS)[0]
-    else:
-        raise TemplateFailed("the template has neither text nor html")
-    return Rendered(clean_line(subject), text, html)
+    subject = clean_line(_filled("subject", source.subject, variables, _SUBJECT_MAX_CHARS))
+    if source.html is None:
+        if source.text is None:
+            raise TemplateFailed("the template has neither text nor html")
+        marked = clean_text(_filled("text", source.text, variables, _OUTPUT_MAX_CHARS))
+        return Rendered(subject, unmarked(marked), html_of_text(marked))
+    html = clean_text(_filled("html", source.html, variables, _OUTPUT_MAX_CHARS))
+    if source.text is None:
+        return Rendered(subject, text_of_html(html, _HTML_MAX_TAGS)[0], html)
+    text = clean_text(_filled("text", source.text, variables, _OUTPUT_MAX_CHARS))
+    return Rendered(subject, unmarked(text), html)
 
 
 def _parts(source: TemplateSource) -> Iterator[tuple[str, str]]:
@@ -124,11 +126,11 @@ class _MissingKeyError(UndefinedError):
 class _Environment(ImmutableSandboxedEnvironment):
     """Jinja2 in which a dot or a bracket reads JSON, and nothing else."""
 
-    def __init__(self, autoescape: bool) -> None:
+    def __init__(self, autoescape: bool, finalize: Callable[[Any], Any]) -> None:
         super().__init__(
             autoescape=autoescape,
             undefined=StrictUndefined,
-            finalize=printable,
+            finalize=finalize,
             trim_blocks=True,
             lstrip_blocks=True,
         )
@@ -154,8 +156,17 @@ class _Environment(ImmutableSandboxedEnvironment):
         return self.undefined(hint=str(argument), exc=_MissingKeyError)
 
 
-_TEXT = _Environment(autoescape=False)
-_HTML = _Environment(autoescape=True)
+def _marked(value: Any) -> str:  # Any: JSON values
+    """Return what a text's output prints, marked as data."""
+    return marked(str(printable(value)))
+
+
+_ENVIRONMENTS: Mapping[str, _Environment] = {
+    "subject": _Environment(autoescape=False, finalize=printable),
+    "text": _Environment(autoescape=False, finalize=_marked),
+    "html": _Environment(autoescape=True, finalize=printable),
+}
+_SYNTAX = _ENVIRONMENTS["subject"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +179,7 @@ def _filled(part: str, source: str, variables: Mapping[str, Any], limit: int) ->
     pieces: list[str] = []
     size = 0
     try:
-        compiled = _compiled(source, part == "html")
+        compiled = _compiled(part, source)
     except TemplateFailed as error:
         raise TemplateFailed(f"{part}, {error}") from error
     try:
@@ -203,9 +214,9 @@ def _missing(paths: tuple[tuple[str, ...], ...], variables: Mapping[str, Any], k
 
 
 @lru_cache(maxsize=512)
-def _compiled(source: str, is_html: bool) -> _Compiled:
-    environment = _HTML if is_html else _TEXT
-    problems, tree = parsed(_TEXT, "", source)
+def _compiled(part: str, source: str) -> _Compiled:
+    environment = _ENVIRONMENTS[part]
+    problems, tree = parsed(_SYNTAX, "", source)
     if tree is None or problems:
         raise TemplateFailed(f"line {problems[0].line}: {problems[0].text}")
     looped = loop_names(tree)
@@ -223,7 +234,7 @@ def _compiled(source: str, is_html: bool) -> _Compiled:
 
 
 def _problems(part: str, source: str, allowed: frozenset[str]) -> list[Problem]:
-    problems, tree = parsed(_TEXT, part, source)
+    problems, tree = parsed(_SYNTAX, part, source)
     if tree is None or problems:
         return problems
     looped = loop_names(tree)
@@ -232,9 +243,11 @@ def _problems(part: str, source: str, allowed: frozenset[str]) -> list[Problem]:
             problem = _path_problem(".".join(path), allowed)
             if problem:
                 problems.append(Problem(part, line, problem))
+    if part == "html":
+        problems += [Problem(part, line, text) for line, text in unsafe_outputs(_SYNTAX, source)]
     if not problems:
         try:
-            _compiled(source, part == "html")
+            _compiled(part, source)
         except TemplateFailed as error:
             problems.append(Problem(part, 1, str(error)))
     return problems

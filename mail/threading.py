@@ -2,7 +2,8 @@
 
 A token is a MAC over tenant, mailbox and case, so nobody can make one up; yet tokens travel
 with forwarded mail and From is forged, so a mail joins a case only when its sender takes part
-in that case already. A mail with a token from somebody else is for a person to look at.
+in that case already, or was named (To, Cc) in the very mail of the case that it answers. A mail
+with a token from somebody else is for a person to look at.
 """
 
 import base64
@@ -12,9 +13,10 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 
 from mail.automatic import base_address, is_bounce
-from mail.message import Message
+from mail.message import Kind, Message, Verdict
 
 # Lowercase base32 throughout: it survives servers that change the case of a local part.
 _CASE_ID = re.compile(r"[a-z2-7]{16}")
@@ -27,6 +29,7 @@ _MESSAGE_ID = re.compile(rf"<({_TOKEN})\.", re.IGNORECASE)
 _SUBJECT_TAG = re.compile(rf"\[#({_TOKEN})\]", re.IGNORECASE)
 _MAX_TOKENS = 50
 _MIN_KEY_BYTES = 16
+_BULK_PRECEDENCE = frozenset({"bulk", "junk", "list"})
 _UNIQUE = re.compile(r"[A-Za-z0-9_-]{1,64}(?:\.[A-Za-z0-9_-]{1,64})*")
 
 
@@ -75,6 +78,8 @@ class WhyReview(StrEnum):
     NO_SENDER = "the mail names no sender"
     OWN_ADDRESS = "the sender is one of our own mailboxes"
     BOUNCE = "the mail is a delivery report"
+    IN_BULK = "the mail comes from a list or went to many"
+    FORGED = "the sender's address looks forged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +181,21 @@ def _shaped(message: Message) -> Iterator[tuple[str, Carrier]]:
 
 
 def _parents(message: Message) -> tuple[str, ...]:
-    """Return In-Reply-To, then References from last to first (RFC 5322, 3.6.4)."""
-    return tuple(dict.fromkeys((*message.in_reply_to, *reversed(message.references))))
+    """Return In-Reply-To, then References from last to first (RFC 5322, 3.6.4).
+
+    Before both, the mail that a delivery report is about.
+    """
+    reported = message.report.message_id if message.report else None
+    ids = (*message.in_reply_to, *reversed(message.references))
+    return tuple(dict.fromkeys((reported, *ids) if reported else ids))
+
+
+def provider_id(message_id: str) -> str:
+    """Return the id by which a mail provider may know a mail of ours: the Message-ID's left part.
+
+    Amazon SES gives each mail a Message-ID of its own, made of the id that it returned.
+    """
+    return message_id.strip("<>").partition("@")[0]
 
 
 def clues(message: Message) -> Clues:
@@ -191,22 +209,26 @@ def decide(
     reference_cases: Mapping[str, str],
     participants: Mapping[str, Collection[str]],
     mailbox_addresses: Collection[str],
+    named: Mapping[str, Collection[str]] = MappingProxyType({}),
 ) -> Decision:
     """Return whether a mail joins a case, waits for a person, or opens a case.
 
     `token_cases` maps tokens that `read_token` found genuine, `reference_cases` ids of mails
     that a case received or sent, to case ids; `participants` the addresses that wrote to each
-    of these cases or were written to. The first clue whose case the sender takes part in wins;
-    without one, the first clue goes to review. A subject's text is no clue.
+    of these cases or were written to; `named` those in To and Cc of the mails of each case that
+    this one answers. The first clue whose case the sender takes part in wins, then the first
+    one where the sender was named; without either, the first clue goes to review. A subject's
+    text is no clue, and `mailbox_addresses`, those of all mailboxes, join nothing.
     """
     matches = list(_matches(clues(message), token_cases, reference_cases))
     if not matches:
         return NewCase()
     why = _why_not_anybody(message, mailbox_addresses)
     if why is None and message.sender is not None:
-        for case_id, by in matches:
-            if _takes_part(message.sender.key, participants.get(case_id, ())):
-                return Join(case_id, by)
+        for allowed in (participants, named):
+            for case_id, by in matches:
+                if _is_among(message.sender.key, allowed.get(case_id, ())):
+                    return _unless_forged(message, case_id, by)
     case_id, by = matches[0]
     return Review(case_id, by, why or WhyReview.NOT_A_PARTICIPANT)
 
@@ -235,8 +257,32 @@ def _why_not_anybody(message: Message, mailbox_addresses: Collection[str]) -> Wh
     own = {base_address(address) for address in mailbox_addresses}
     if base_address(message.sender.address) in own:
         return WhyReview.OWN_ADDRESS
-    return WhyReview.BOUNCE if is_bounce(message) else None
+    if message.kind is Kind.READ_RECEIPT:
+        # A report too (RFC 8098), but about a mail that did arrive.
+        return None
+    if message.kind is Kind.DELIVERY_REPORT or is_bounce(message):
+        return WhyReview.BOUNCE
+    return WhyReview.IN_BULK if _is_to_many(message) else None
 
 
-def _takes_part(sender: str, addresses: Iterable[str]) -> bool:
+def _is_to_many(message: Message) -> bool:
+    """Tell a list's or a newsletter's mail from what a program wrote to one person.
+
+    Ticket systems mark their agents' answers as written by a program (RFC 3834, 5).
+    """
+    if message.kind is Kind.BULK:
+        markers = message.markers
+        return bool(markers.list_fields) or markers.precedence in _BULK_PRECEDENCE
+    return message.kind is Kind.LIST
+
+
+def _unless_forged(message: Message, case_id: str, by: Carrier) -> Join | Review:
+    """Return what becomes of a mail whose From may join; the domain's owner may disown it."""
+    authentication = message.authentication
+    if authentication is not None and authentication.dmarc is Verdict.FAIL:
+        return Review(case_id, by, WhyReview.FORGED)
+    return Join(case_id, by)
+
+
+def _is_among(sender: str, addresses: Iterable[str]) -> bool:
     return any(sender == address.lower() for address in addresses)

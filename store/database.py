@@ -6,6 +6,8 @@ once when another process wrote in between.
 """
 
 import asyncio
+import sqlite3
+import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any
@@ -16,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from store import inline_sqlite
 
 BUSY_TIMEOUT_MS = 20_000
+WAL_RETRY_SECONDS = 0.01
 
 
 class Database:
@@ -75,9 +78,26 @@ def _prepare_threaded(dbapi_connection: Any, record: Any) -> None:
 
 def _prepare_inline(dbapi_connection: Any, _record: Any) -> None:
     cursor = dbapi_connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
+    _use_wal(cursor)
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.close()
+
+
+def _use_wal(cursor: Any) -> None:
+    """Switch a file to WAL, once for its life.
+
+    SQLite does not wait at this switch, so the first processes of a new file meet here.
+    """
+    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(WAL_RETRY_SECONDS)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Any) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contracts.errors import RowNotFound
+from contracts.errors import MailNotFound, RowNotFound
 from store.cursors import Page, page_of, read_row_cursor, row_cursor
-from store.tables import Intake, IntakeState, Mailbox, Outbox, OutboxState
+from store.tables import Intake, IntakeState, Mailbox, Message, Outbox, OutboxState
 
 # What waits for a person: whether it was sent is unknown, or it is not to be sent unseen.
 PARKED = (OutboxState.UNKNOWN, OutboxState.HELD)
@@ -49,6 +49,8 @@ class IntakeRow:
     due_at: datetime | None
     delivered_at: datetime | None
     applied_at: datetime | None
+    decided_by: str | None
+    decided_at: datetime | None
     event_type: str | None
     sender: str | None
     subject: str | None
@@ -83,11 +85,15 @@ class OutboxRow:
     kind: str
     state: OutboxState
     reason: str | None
+    # Why it is held, in one word; a ledgers.outbox.HeldFor.
+    held_for: str | None
+    template: str | None
     mailbox_id: str | None
     message_id: str
     recipients: list[str]
     subject: str
     attempts: int
+    attempted_at: datetime | None
     evidence: Any  # JSON: what the mail server said
     created_at: datetime
     updated_at: datetime
@@ -100,6 +106,11 @@ class MailboxGauge:
     tenant: str
     mailbox_id: str
     connected: bool
+    status: str
+    created_at: datetime
+    checked_at: datetime | None
+    read_until: datetime | None
+    gaps: int
 
 
 async def intake_counts(connection: AsyncConnection, tenant: str) -> list[IntakeCount]:
@@ -170,6 +181,22 @@ async def outbox_rows(
     return page_of(found, limit, [row_cursor(row.id) for row in found])
 
 
+async def outbox_row(connection: AsyncConnection, tenant: str, outbox_id: int) -> OutboxRow:
+    """Return one row of the outbox; raises MailNotFound."""
+    query = select(*_OUTBOX).where(Outbox.tenant == tenant, Outbox.id == outbox_id)
+    row = (await connection.execute(query)).one_or_none()
+    if row is None:
+        raise MailNotFound(outbox_id)
+    return _outbox_row(row)
+
+
+async def outgoing_text(connection: AsyncConnection, tenant: str, outbox_id: int) -> str | None:
+    """Return what a mail that goes out says, or None while it is no mail of its case."""
+    query = select(Message.text).where(Message.tenant == tenant, Message.outbox_id == outbox_id)
+    text: str | None = await connection.scalar(query.limit(1))
+    return text
+
+
 async def outbox_counts(connection: AsyncConnection, tenant: str) -> dict[OutboxState, int]:
     """Return a tenant's outbox rows counted by state."""
     rows = await connection.execute(
@@ -197,8 +224,19 @@ async def states_of_all(
 
 async def mailboxes_connected(connection: AsyncConnection) -> list[MailboxGauge]:
     """Return which mailboxes are connected: for the operator's metrics."""
-    rows = await connection.execute(select(Mailbox.tenant, Mailbox.id, Mailbox.connected))
-    return [MailboxGauge(row.tenant, row.id, row.connected) for row in rows]
+    rows = await connection.execute(
+        select(
+            Mailbox.tenant,
+            Mailbox.id.label("mailbox_id"),
+            Mailbox.connected,
+            Mailbox.status,
+            Mailbox.created_at,
+            Mailbox.checked_at,
+            Mailbox.read_until,
+            Mailbox.gaps,
+        )
+    )
+    return [MailboxGauge(**row._mapping) for row in rows]
 
 
 _OF_EVENT: dict[str, ColumnElement[Any]] = {  # Any: expressions of several types

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from pydantic import JsonValue
 from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,7 +20,8 @@ from store.tables import Mailbox, MailboxStatus
 class Tls(StrEnum):
     """How a connection to a mail server is protected.
 
-    `starttls` is for SMTP only (RFC 3207); `plain` only for this machine.
+    `implicit` from the first octet, `starttls` by a command (RFC 3207; RFC 9051, 6.2.1); `plain`
+    not at all, which is for this machine only.
     """
 
     IMPLICIT = "implicit"
@@ -27,11 +29,27 @@ class Tls(StrEnum):
     PLAIN = "plain"
 
 
+class Copies(StrEnum):
+    """What becomes of the same mail in several mailboxes: a case in each, or in the first only."""
+
+    EACH = "each"
+    FIRST = "first"
+
+
+class AfterHandling(StrEnum):
+    """What is done on the server to a mail that was dealt with."""
+
+    LEAVE = "leave"
+    FLAG = "flag"
+    MOVE = "move"
+
+
 @dataclass(frozen=True, slots=True)
 class MailboxSettings:
     """What a person decides about a mailbox; secrets are encrypted already.
 
-    Without `smtp_username` mail is handed in without a login.
+    Without `smtp_username` mail is handed in without a login. `rules` are those of
+    `mail.filters` as JSON, in the order of writing.
     """
 
     address: str
@@ -51,15 +69,31 @@ class MailboxSettings:
     smtp_secret: str | None = field(repr=False)
     plus_addressing: bool
     replies_per_day: int
+    rules: list[dict[str, JsonValue]] = field(default_factory=list)
+    copies: Copies = Copies.EACH
+    subject_token: bool = False
+    after_handling: AfterHandling = AfterHandling.LEAVE
+    after_folder: str | None = None
+    sends_per_minute: int | None = None
+    intake_per_minute: int | None = None
+    authserv_id: str | None = None
+    alerts_to: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class MailboxHealth:
-    """How the watch of a mailbox fares."""
+    """How the watch of a mailbox fares.
+
+    All mail that the server received until `read_until` is in the ledger. `gaps` is how many
+    mails the newest reconciliation found missing there, at `reconciled_at`.
+    """
 
     attached_at: datetime | None
     connected: bool
     checked_at: datetime | None
+    read_until: datetime | None
+    gaps: int
+    reconciled_at: datetime | None
     last_mail_at: datetime | None
     last_error: str | None
     last_error_at: datetime | None
@@ -184,9 +218,18 @@ def _watched(settings: MailboxSettings) -> tuple[str, int, str, str]:
     return host, settings.imap_port, settings.imap_username, _folder_key(settings)
 
 
+def same_folder(one: str, other: str) -> bool:
+    """Return whether two names are the same folder's."""
+    return _folder_name(one) == _folder_name(other)
+
+
 def _folder_key(settings: MailboxSettings) -> str:
+    return _folder_name(settings.folder)
+
+
+def _folder_name(folder: str) -> str:
     # INBOX, and it alone, is the same in any letter case (RFC 9051, 5.1).
-    return "INBOX" if settings.folder.upper() == "INBOX" else settings.folder
+    return "INBOX" if folder.upper() == "INBOX" else folder
 
 
 _SETTINGS = tuple(MailboxSettings.__dataclass_fields__)
@@ -200,7 +243,12 @@ _COLUMNS = tuple(
 def _stored(row: Row[Any]) -> StoredMailbox:  # Any: the columns are built from the dataclasses
     values = row._mapping
     settings = {name: values[name] for name in _SETTINGS}
-    settings |= {"imap_tls": Tls(row.imap_tls), "smtp_tls": Tls(row.smtp_tls)}
+    settings |= {
+        "imap_tls": Tls(row.imap_tls),
+        "smtp_tls": Tls(row.smtp_tls),
+        "copies": Copies(row.copies),
+        "after_handling": AfterHandling(row.after_handling),
+    }
     return StoredMailbox(
         row.tenant,
         row.id,

@@ -416,3 +416,12 @@ class Outbox(Table):
     evidence: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+
+
+class OutboxRecipient(Table):
+    """A further recipient of a reply: the first is the row's `correspondent`. For caps."""
+
+    __tablename__ = "outbox_recipients"
+    tenant: Mapped[str] = mapped_column(String(64), primary_key=True)
+    address: Mapped[str] = mapped_column(String(320), primary_key=True)
+    outbox_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)

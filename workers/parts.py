@@ -13,7 +13,9 @@ from clients.smtp import SmtpPool
 from clients.temporal import Temporal
 from everpost.settings import Settings
 from ledgers.accounts import token_keys
+from ledgers.approvals import Links, links
 from ledgers.delivery import Delivery
+from ledgers.loops import ANSWERED_AT_ONCE
 from ledgers.payloads import data_converter
 from ledgers.pinned import documents_of
 from mail.threading import TokenKeys
@@ -36,6 +38,8 @@ class Parts:
     blobs: Blobs
     delivery: Delivery
     smtp: SmtpPool
+    links: Links
+    answered_at_once: timedelta = ANSWERED_AT_ONCE
 
 
 @asynccontextmanager
@@ -62,6 +66,8 @@ async def parts(settings: Settings) -> AsyncIterator[Parts]:
             blobs=blobs,
             delivery=Delivery(database, Temporal(client), secrets),
             smtp=smtp,
+            links=links(secrets, settings.public_url),
+            answered_at_once=settings.answered_at_once,
         )
     finally:
         await smtp.close()

@@ -16,17 +16,23 @@ from temporalio.worker import PollerBehaviorAutoscaling, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.casework import Casework
+from activities.reading import Readings
+from activities.reconciling import Reconciling
 from activities.sorting import Ask, Sorting
 from activities.watching import Watching
+from clients.dns import DnsResolver
 from contracts.logs import configure_logs
 from contracts.task_queues import Queue, task_queue
 from everpost.settings import Settings, read_settings
 from ledgers import crash_points
+from ledgers.authentication import Authenticator
 from ledgers.parsing import Parser
 from ledgers.sending import Sender
 from ledgers.watch import MailboxWatch
 from workers.parts import Parts, model_of, parts
 from workflows.case import CaseWorkflow
+from workflows.outbox import OutboxWorkflow
+from workflows.reconcile import ReconcileWorkflow
 from workflows.watches import DeliveryWorkflow, MailboxWorkflow
 
 log = structlog.get_logger()
@@ -84,13 +90,24 @@ async def _serve(settings: Settings, queues: Sequence[Queue]) -> None:
 def cases_worker(shared: Parts) -> Worker:
     """Return the worker that drives cases and sends their mails."""
     casework = Casework(
-        shared.database, shared.secrets, shared.keys, Sender(shared.database, shared.smtp)
+        shared.database,
+        shared.secrets,
+        shared.keys,
+        Sender(shared.database, shared.smtp),
+        shared.blobs,
+        shared.links,
+        shared.answered_at_once,
     )
     return Worker(
         shared.client,
         task_queue=task_queue(shared.tenant, Queue.CASES),
-        workflows=[CaseWorkflow],
-        activities=[casework.record, casework.send],
+        workflows=[CaseWorkflow, OutboxWorkflow],
+        activities=[
+            casework.record,
+            casework.send,
+            casework.send_row,
+            Readings(shared.database).reading,
+        ],
         workflow_runner=workflow_runner(),
         max_cached_workflows=CACHED_WORKFLOWS,
         # How long a case waits for the worker that knew it last, after that one has died.
@@ -105,13 +122,24 @@ def cases_worker(shared: Parts) -> Worker:
 def mail_worker(shared: Parts) -> Worker:
     """Return the worker that watches mailboxes and deliveries."""
     watching = Watching(
-        MailboxWatch(shared.delivery, shared.blobs, Parser(), shared.keys), shared.delivery
+        MailboxWatch(
+            shared.delivery,
+            shared.blobs,
+            Parser(),
+            shared.keys,
+            authenticator=Authenticator(DnsResolver()),
+        ),
+        shared.delivery,
     )
     return Worker(
         shared.client,
         task_queue=task_queue(shared.tenant, Queue.MAIL),
-        workflows=[MailboxWorkflow, DeliveryWorkflow],
-        activities=[watching.watch_mailbox, watching.watch_deliveries],
+        workflows=[MailboxWorkflow, DeliveryWorkflow, ReconcileWorkflow],
+        activities=[
+            watching.watch_mailbox,
+            watching.watch_deliveries,
+            Reconciling(shared.delivery).reconcile,
+        ],
         workflow_runner=workflow_runner(),
         max_concurrent_activities=200,
         # Watches last for days: they are cancelled at once, and start again elsewhere.

@@ -2,28 +2,24 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import assert_never
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.catalogue import CLASSIFY, RECORD, SEND, call
+    from activities.catalogue import RECORD, call
     from cases import engine
-    from cases.actions import Classify, Close, Command, Notify, Perform, Reply, ReportUnhandled
     from cases.compile import net_of
     from cases.definitions import definition_of
     from cases.engine import Step
     from cases.errors import CaseError
-    from cases.events import ActionEnded, Ending, Event, TimePassed
+    from cases.events import ActionEnded, Event, TimePassed
     from cases.outlook import deadlines
-    from cases.state import CaseState, CaseStatus, dump_state, load_state
-    from cases.states import ClassifierKind
-    from cases.trace import TraceKind
-    from contracts import search_attributes
+    from cases.state import RECEIVED_COUNTS, CaseState, CaseStatus, dump_state, load_state
+    from cases.states import ClosedPolicy
     from contracts.case import (
         CANCEL_EVENT,
         CASE_WORKFLOW,
@@ -33,23 +29,25 @@ with workflow.unsafe.imports_passed_through():
         CaseInput,
         PinnedDefinition,
     )
-    from contracts.model import Json
-    from contracts.outbox import ClassifyRequest, SendRequest
-    from contracts.steps import CaseEvent, Snapshot, StepRecord, TraceLine
-    from workflows import requests, views
+    from contracts.steps import CaseEvent, Snapshot, StepRecord
+    from workflows import views
+    from workflows.actions import Actions
+    from workflows.inputs import event_of, input_of
+    from workflows.records import Records
+    from workflows.watermark import Watermark
 
 # How long a run that is about to continue as new waits for its activities; the next run asks
 # for the rest again, under the same keys, and the ledgers know what was done.
 DRAIN = timedelta(seconds=30)
 # A record of so many steps stays small, and a workflow task far below its two seconds.
 STEPS_A_RECORD = 50
-# The server takes 2,000 pending activities; new events wait while so many are under way.
-ACTIVITIES_UNDER_WAY = 500
+# Cases that began before deadlines waited for their mailbox take it up where they are.
+READS_FIRST = "deadlines wait for their mailbox"
 
 
 @workflow.defn(name=CASE_WORKFLOW, failure_exception_types=[CaseError])
 class CaseWorkflow:
-    """One case, from its opening event to its end."""
+    """One case, from its opening event to its end, or from a later mail to its next end."""
 
     @workflow.init
     def __init__(self, start: CaseInput, pinned: PinnedDefinition) -> None:
@@ -58,30 +56,19 @@ class CaseWorkflow:
         self._start = start
         self._pinned = pinned
         self._net = net_of(pinned.document)
-        classifier = definition_of(pinned.document).classifier
-        self._asks_model = classifier.kind is ClassifierKind.LLM
         self._state: CaseState | None = (
             load_state(self._net, carried.core) if carried is not None else None
         )
-        self._revision = carried.revision if carried else 0
-        self._trace_seq = carried.trace_seq if carried else 0
+        self._records = Records(start)
+        self._actions = Actions(start, pinned, self._records)
         self._inbox: deque[CaseEvent] = deque(carried.inbox if carried else ())
         self._seen: dict[int, None] = dict.fromkeys(
             carried.seen if carried else (start.opening.id,)
         )
-        self._endings: deque[ActionEnded] = deque()
-        self._sends: dict[tuple[int, int], SendRequest] = {}
-        self._classifications: dict[tuple[int, int], ClassifyRequest] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._new_sends: list[SendRequest] = []
+        self._watermark = Watermark(start, self._seen.__contains__)
         self._timer: asyncio.Task[None] | None = None
         self._timer_due: datetime | None = None
-        self._applied: list[int] = []
-        self._trace: list[TraceLine] = []
-        self._recorded: Snapshot | None = None
         self._cancelled = False
-        self._correlation_id = start.opening.correlation_id
-        self._shown: tuple[str, str | None] | None = None
 
     @workflow.signal(name=TAKE_SIGNAL)
     def take(self, events: list[CaseEvent]) -> None:
@@ -91,7 +78,7 @@ class CaseWorkflow:
                 self._seen[event.id] = None
                 self._inbox.append(event)
             elif all(event.id != queued.id for queued in self._inbox):
-                self._applied.append(event.id)
+                self._records.applied.append(event.id)
         self._inbox = deque(sorted(self._inbox, key=lambda event: (event.at, event.id)))
 
     @workflow.query(name=OUTLOOK_QUERY)
@@ -104,8 +91,10 @@ class CaseWorkflow:
         """Drive the case to its end, and return how it ended."""
         if start.carried is None:
             self._open()
+        elif start.reopened is not None:
+            self._wake(start.reopened)
         else:
-            self._ask_again(start.carried)
+            self._actions.ask_again(start.carried)
         while not self._ended:
             self._advance()
             await self._flush()
@@ -131,15 +120,52 @@ class CaseWorkflow:
 
     def _open(self) -> None:
         opening = self._start.opening
-        self._applied.append(opening.id)
-        self._absorb(engine.start(self._net, self._start.data, workflow.now(), _event(opening)))
+        self._records.applied.append(opening.id)
+        self._absorb(
+            engine.start(
+                self._net,
+                self._start.data,
+                workflow.now(),
+                event_of(opening),
+                core_version=self._start.core_version,
+            )
+        )
+
+    def _wake(self, policy: ClosedPolicy) -> None:
+        """Do what a mail does that reaches the closed case; one that it has had does nothing."""
+        mail = self._start.opening
+        self._records.applied.append(mail.id)
+        if mail.id in self._seen:
+            return
+        self._seen[mail.id] = None
+        match policy:
+            case ClosedPolicy.REOPEN:
+                do = engine.reopen
+            case ClosedPolicy.ANSWER:
+                do = engine.answer
+            case ClosedPolicy.FOLLOW_UP:
+                raise CaseError("a mail to a case with this policy opens a follow-up")
+            case _:
+                assert_never(policy)
+        self._absorb(do(self._net, self._core, event_of(mail), workflow.now()))
 
     def _has_news(self) -> bool:
-        may_take = self._inbox and len(self._tasks) < ACTIVITIES_UNDER_WAY
-        return bool(may_take or self._endings or self._applied) or self._is_due()
+        heard = self._actions.has_news or self._records.applied or self._watermark.has_answer
+        return bool(heard) or self._may_take() or self._is_due() or self._reading_changed()
+
+    def _may_take(self) -> bool:
+        """Tell whether the next event can be taken now, which a deadline may come before."""
+        if not self._inbox or not self._actions.has_room:
+            return False
+        return self._watermark.lets_by(self._inbox[0].at)
 
     def _is_due(self) -> bool:
-        return self._timer is not None and self._timer.done()
+        is_over = self._timer is not None and self._timer.done()
+        return is_over and not self._watermark.is_asking
+
+    def _reading_changed(self) -> bool:
+        """Tell whether people have still to be shown that a deadline waits for its mailbox."""
+        return self._watermark.waits_until != self._records.shown_reading
 
     def _next_due(self) -> datetime | None:
         pending = deadlines(self._net, self._core)
@@ -148,31 +174,37 @@ class CaseWorkflow:
     def _advance(self) -> None:
         """Step through what has come and what is due, as much as one record holds.
 
-        What was received before a deadline goes first, however late it reached us.
+        What was received before a deadline goes first, however late it reached us. While the
+        deadline waits for its mailbox, what comes is not held up.
         """
         for _ in range(STEPS_A_RECORD):
             if self._ended:
                 return
             due = self._next_due()
             is_due = due is not None and due <= workflow.now()
-            in_time = self._inbox and (due is None or self._inbox[0].at <= due or not is_due)
-            if self._endings:
-                self._step(self._endings.popleft())
-            elif in_time and len(self._tasks) < ACTIVITIES_UNDER_WAY:
+            in_time = self._inbox and (
+                due is None
+                or self._inbox[0].at <= due
+                or not is_due
+                or self._watermark.waits_until == due
+            )
+            if self._actions.endings:
+                self._step(self._actions.endings.popleft())
+            elif in_time and self._actions.has_room:
                 self._take_event(self._inbox.popleft())
-            elif is_due:
-                self._step(TimePassed())
+            elif due is not None and is_due and self._may_fire(due):
+                self._pass_time(due)
             else:
                 return
 
     def _take_event(self, event: CaseEvent) -> None:
-        self._applied.append(event.id)
-        self._correlation_id = event.correlation_id
+        self._records.applied.append(event.id)
+        self._records.correlation_id = event.correlation_id
         if event.type == CANCEL_EVENT:
             self._cancelled = True
-            self._note({"kind": "cancelled", "by": event.data.get("by")})
+            self._records.note({"kind": "cancelled", "by": event.data.get("by")})
             return
-        self._step(_event(event))
+        self._step(input_of(event, self._core))
 
     def _step(self, given: Event | ActionEnded | TimePassed) -> None:
         self._absorb(engine.step(self._net, self._core, given, workflow.now()))
@@ -180,158 +212,55 @@ class CaseWorkflow:
     def _absorb(self, step: Step) -> None:
         self._state = step.state
         for entry in step.trace:
-            self._note(views.json_of(entry.to_json()))
+            self._records.note(views.json_of(entry.to_json()))
         for command in step.commands:
-            self._obey(command)
-
-    def _note(self, entry: dict[str, Json]) -> None:
-        # Counted, not taken from the clock: a workflow task that is done again gives each entry
-        # the number that it had, and so writes it once.
-        self._trace_seq += 1
-        self._trace.append(TraceLine(seq=self._trace_seq, at=workflow.now(), entry=entry))
-
-    # Commands of the core.
-
-    def _obey(self, command: Command) -> None:
-        match command:
-            case Perform(action=Classify()):
-                self._classify(command)
-            case Perform(action=Reply() | Notify() as action):
-                self._new_sends.append(
-                    requests.send_request(
-                        self._start, self._pinned.definition_hash, command, action, self._core
-                    )
-                )
-            case ReportUnhandled():
-                self._new_sends.append(
-                    requests.notice_request(self._start, self._pinned.definition_hash, command)
-                )
-            case Close():
-                pass
-
-    def _classify(self, perform: Perform) -> None:
-        """Sort by the verdict that came with the mail, or ask the model."""
-        verdict = None if self._asks_model else requests.keyword_verdict(perform)
-        if verdict is not None:
-            self._endings.append(ActionEnded(perform.firing, perform.index, Ending.DONE, verdict))
-            return
-        self._spawn(
-            self._run_classify(
-                requests.classify_request(self._start, self._pinned.definition_hash, perform)
-            )
-        )
-
-    async def _run_classify(self, request: ClassifyRequest) -> None:
-        key = (request.firing, request.action_index)
-        request = request.model_copy(update={"correlation_id": self._correlation_id})
-        self._classifications[key] = request
-        try:
-            verdict = await call(
-                CLASSIFY, request, tenant=self._start.tenant, summary="sort the mail"
-            )
-            data, ending = views.json_of(verdict.model_dump(mode="json")), Ending.DONE
-        except ActivityError as error:
-            data, ending = {"reason": _reason(error)}, Ending.FAILED
-        del self._classifications[key]
-        self._endings.append(ActionEnded(*key, ending, data))
-
-    async def _run_send(self, request: SendRequest) -> None:
-        key = (request.firing, request.action_index)
-        request = request.model_copy(update={"correlation_id": self._correlation_id})
-        self._sends[key] = request
-        try:
-            outcome = await call(
-                SEND,
-                request,
-                tenant=self._start.tenant,
-                summary=f"{request.kind} {request.template}",
-            )
-            ending, reason = Ending(outcome.outcome.value), outcome.reason
-        except ActivityError as error:
-            ending, reason = Ending.FAILED, _reason(error)
-            self._unrecord(request.record)
-        del self._sends[key]
-        if request.notice is None:
-            self._endings.append(ActionEnded(*key, ending, {"reason": reason}))
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+            self._actions.obey(command, step.state)
 
     # Records.
 
     def _view(self) -> Snapshot:
-        return views.snapshot(self._net, self._core, self._revision, cancelled=self._cancelled)
-
-    def _unrecord(self, record: StepRecord | None) -> None:
-        """Put back what a failed activity may not have written."""
-        if record is not None:
-            self._applied = record.applied + self._applied
-            self._trace = record.trace + self._trace
-            self._recorded = None
+        return views.snapshot(
+            self._net,
+            self._core,
+            self._records.revision,
+            cancelled=self._cancelled,
+            waits_for_mailbox_until=self._watermark.waits_until,
+        )
 
     async def _flush(self) -> None:
         """Record what was done since the last time, with the first mail that goes out, if any."""
         record = self._take_record()
-        sends, self._new_sends = self._new_sends, []
+        sends = self._actions.take_new()
         if record is not None:
-            self._show(record.snapshot)
+            self._records.show(record.snapshot)
             # The end is recorded by itself: a later record must not come before it.
             if sends and not self._ended:
                 sends[0] = sends[0].model_copy(update={"record": record})
             else:
                 await self._record(record)
-        for request in sends:
-            self._spawn(self._run_send(request))
+        self._actions.send(sends)
 
     def _take_record(
         self, returned: Sequence[int] = (), *, whatever: bool = False
     ) -> StepRecord | None:
-        """Return what is to be recorded; with `whatever`, also what could wait."""
-        view = self._view()
-        unchanged = self._recorded is not None and view == self._recorded.model_copy(
-            update={"revision": view.revision}
-        )
-        # That an action beside the case is done is in the outbox already: its trace can wait
-        # for the next record, and saves each mail one.
-        telling = any(whatever or line.entry["kind"] != TraceKind.ENDED for line in self._trace)
-        if unchanged and not self._applied and not telling and not returned:
-            return None
-        # Greater also than any that a run before an operator's reset gave.
-        self._revision = max(self._revision + 1, int(workflow.now().timestamp() * 1000))
-        self._recorded = view.model_copy(update={"revision": self._revision})
-        record = StepRecord(
-            tenant=self._start.tenant,
-            case_id=self._start.case_id,
-            snapshot=self._recorded,
-            applied=self._applied,
-            returned=list(returned),
-            trace=self._trace,
-            correlation_id=self._correlation_id,
-        )
-        self._applied, self._trace = [], []
-        return record
+        """Return what is to be recorded; at the end with what a later mail needs."""
+        record = self._records.take(self._view(), returned, whatever=whatever)
+        if record is None or not self._may_wake:
+            return record
+        kept = self._carried().model_copy(update={"sends": [], "classifications": [], "inbox": []})
+        return record.model_copy(update={"carried": kept.model_dump(mode="json")})
 
     async def _record(self, record: StepRecord) -> None:
         await call(RECORD, record, tenant=self._start.tenant, summary="record the step")
-
-    def _show(self, view: Snapshot) -> None:
-        """Let Temporal's Web UI and its lists say where the case stands."""
-        workflow.set_current_details(views.current_details(view))
-        shown = (", ".join(view.states)[:200], view.label)
-        if shown != self._shown:
-            self._shown = shown
-            updates = [search_attributes.STATE.value_set(shown[0])]
-            if view.label:
-                updates.append(search_attributes.LABEL.value_set(view.label))
-            workflow.upsert_search_attributes(updates)
 
     # Time.
 
     def _set_timer(self) -> None:
         """Keep one durable timer, for the deadline that is due first."""
         due = self._next_due()
+        self._watermark.keep(due)
+        if self._watermark.is_asking:
+            return
         if due == self._timer_due and self._timer is not None and not self._timer.done():
             return
         if self._timer is not None:
@@ -341,34 +270,53 @@ class CaseWorkflow:
             wait = max(due - workflow.now(), timedelta(0))
             self._timer = asyncio.create_task(workflow.sleep(wait, summary="next deadline"))
 
+    def _may_fire(self, due: datetime) -> bool:
+        """Tell whether a deadline that is due may fire now, as far as its mailbox is concerned."""
+        if self._start.mailbox_id is None:
+            return True
+        reads_first = self._core.core_version >= RECEIVED_COUNTS or workflow.patched(READS_FIRST)
+        return not reads_first or self._watermark.may_fire(due)
+
+    def _pass_time(self, due: datetime) -> None:
+        """Let what is due fire: only that, so that the next deadline is looked at by itself."""
+        shortfall = self._watermark.shortfall()
+        if shortfall is not None:
+            self._records.note({"kind": "unread", "notes": [shortfall]})
+        self._watermark.forget()
+        by_itself = self._core.core_version >= RECEIVED_COUNTS
+        self._step(TimePassed(due if by_itself else None))
+
     # Ends.
+
+    @property
+    def _may_wake(self) -> bool:
+        """Whether the case has closed and a later mail may reach it."""
+        after = definition_of(self._pinned.document).after_close
+        wakes = after.policy is not ClosedPolicy.FOLLOW_UP
+        return wakes and self._ended and not self._cancelled
 
     async def _end(self) -> str:
         """Finish what runs, and hand back what the case did not use."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self._stop_waiting()
         await self._return_unused()
-        while self._tasks or self._endings:
+        while self._actions.tasks or self._actions.has_news:
             # A notice ends without a word: the last task's end counts by itself.
             await workflow.wait_condition(
-                lambda: bool(self._endings or self._inbox) or not self._tasks
+                lambda: bool(self._actions.has_news or self._inbox) or not self._actions.tasks
             )
-            self._report_endings()
+            self._actions.report_endings()
             await self._return_unused()
         return self._view().status
 
-    def _report_endings(self) -> None:
-        """Tell people of mails that failed after the end: no state is there to handle it."""
-        while self._endings:
-            ended = self._endings.popleft()
-            if ended.outcome is not Ending.DONE:
-                self._new_sends.append(
-                    requests.late_notice(self._start, self._pinned.definition_hash, ended)
-                )
+    def _stop_waiting(self) -> None:
+        self._watermark.stop()
+        if self._timer is not None:
+            self._timer.cancel()
 
     async def _return_unused(self) -> None:
         """Record the end with every event that is left; a signal may come meanwhile."""
-        waiting = [int(event.id) for event in self._core.waiting]
+        rows = [views.row_of(event.id) for event in self._core.waiting]
+        waiting = [row for row in rows if row is not None]
         self._state = replace(self._core, waiting=())
         while True:
             returned = waiting + [event.id for event in self._inbox]
@@ -377,24 +325,21 @@ class CaseWorkflow:
             record = self._take_record(returned)
             if record is not None:
                 await self._record(record)
-            sends, self._new_sends = self._new_sends, []
-            for request in sends:
-                self._spawn(self._run_send(request))
+            self._actions.send(self._actions.take_new())
             if not self._inbox:
                 return
 
     async def _continue_as_new(self) -> None:
         """Start a fresh run at a quiet moment; no new firings start before it."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self._stop_waiting()
         try:
-            await workflow.wait_condition(lambda: not self._tasks, timeout=DRAIN)
+            await workflow.wait_condition(lambda: not self._actions.tasks, timeout=DRAIN)
         except TimeoutError:
             workflow.logger.info("continues as new with activities under way")
         await self._record_all()
         workflow.continue_as_new(
             args=[
-                self._start.model_copy(update={"carried": self._carried()}),
+                self._start.model_copy(update={"carried": self._carried(), "reopened": None}),
                 self._pinned,
             ]
         )
@@ -402,8 +347,8 @@ class CaseWorkflow:
     async def _record_all(self) -> None:
         """Step through what has ended, and record it; more may end while that is written."""
         while True:
-            while self._endings:
-                self._step(self._endings.popleft())
+            while self._actions.endings:
+                self._step(self._actions.endings.popleft())
             record = self._take_record(whatever=True)
             if record is None:
                 return
@@ -412,24 +357,11 @@ class CaseWorkflow:
     def _carried(self) -> Carried:
         return Carried(
             core=views.json_of(dump_state(self._core)),
-            revision=self._revision,
-            trace_seq=self._trace_seq,
+            revision=self._records.revision,
+            trace_seq=self._records.trace_seq,
             inbox=list(self._inbox),
             seen=list(self._seen),
-            sends=[*self._sends.values(), *self._new_sends],
-            classifications=list(self._classifications.values()),
+            reading_since=self._watermark.since,
+            sends=self._actions.sends,
+            classifications=self._actions.classifications,
         )
-
-    def _ask_again(self, carried: Carried) -> None:
-        for request in carried.sends:
-            self._spawn(self._run_send(request))
-        for classification in carried.classifications:
-            self._spawn(self._run_classify(classification))
-
-
-def _event(event: CaseEvent) -> Event:
-    return Event(id=str(event.id), type=event.type, at=event.at, data=event.data)
-
-
-def _reason(error: ActivityError) -> str:
-    return str(error.cause or error)[:500]

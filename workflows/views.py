@@ -1,6 +1,7 @@
 """A case as people and the read model see it, made from the core's state."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, cast
 
 from cases.net import Net
@@ -15,7 +16,19 @@ def json_of(mapping: Mapping[str, Any]) -> dict[str, Json]:
     return cast("dict[str, Json]", dict(mapping))
 
 
-def snapshot(net: Net, state: CaseState, revision: int, *, cancelled: bool) -> Snapshot:
+def row_of(event_id: str) -> int | None:
+    """Return the intake row that an event is, or None for one that the driver made itself."""
+    return int(event_id) if event_id.isdecimal() else None
+
+
+def snapshot(
+    net: Net,
+    state: CaseState,
+    revision: int,
+    *,
+    cancelled: bool,
+    waits_for_mailbox_until: datetime | None = None,
+) -> Snapshot:
     """Return the case as of now."""
     ended = state.status is CaseStatus.CLOSED
     return Snapshot(
@@ -27,7 +40,9 @@ def snapshot(net: Net, state: CaseState, revision: int, *, cancelled: bool) -> S
         data=json_of(state.data),
         marking=dict(marking(state)),
         waiting=[
-            WaitingEvent(id=int(event.id), type=event.type, at=event.at) for event in state.waiting
+            WaitingEvent(id=row, type=event.type, at=event.at)
+            for event in state.waiting
+            if (row := row_of(event.id)) is not None
         ],
         deadlines=[
             Deadline(task=item.task, state=item.state, due=item.due, does=item.text)
@@ -35,6 +50,7 @@ def snapshot(net: Net, state: CaseState, revision: int, *, cancelled: bool) -> S
         ],
         next=[json_of(item) for item in outlook(net, state)],
         parked=state.reason if state.status is CaseStatus.PARKED else None,
+        waits_for_mailbox_until=waits_for_mailbox_until,
         running=[firing.task for firing in state.running.values()],
     )
 
@@ -47,6 +63,9 @@ def current_details(view: Snapshot) -> str:
     lines.extend(_deadline_lines(view.deadlines))
     if view.waiting:
         lines.append(f"waiting: {len(view.waiting)} events that nothing takes yet")
+    if view.waits_for_mailbox_until:
+        until = f"{view.waits_for_mailbox_until:%Y-%m-%d %H:%M:%S}"
+        lines.append(f"a deadline is due and waits until its mailbox is read up to {until} UTC")
     if view.parked:
         lines.append(f"parked: {view.parked}")
     return "\n\n".join(lines)

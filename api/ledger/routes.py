@@ -1,6 +1,5 @@
 """Endpoints of the ledgers: every mail and event that came in, every mail that goes out."""
 
-from enum import StrEnum
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
@@ -12,7 +11,7 @@ from api.services import Services, ServicesDep
 from api.strict_json import StrictRoute
 from store import ledger_views
 from store.blobs import BlobNotFound
-from store.ledger_views import PARKED, IntakeFilter, IntakeRow, OutboxRow
+from store.ledger_views import IntakeFilter, IntakeRow
 from store.tables import IntakeState, OutboxState
 
 router = APIRouter(prefix="/api/v1", tags=["ledger"], route_class=StrictRoute)
@@ -52,33 +51,6 @@ class IntakeView(Body):
     has_raw: bool
 
 
-class OutboxList(Body):
-    """A page of the outbox, the newest first."""
-
-    items: list[OutboxRow]
-    next_cursor: str | None
-
-
-class OutboxChoice(StrEnum):
-    """A state of the outbox, or `parked`: what waits for a person."""
-
-    INTENDED = "intended"
-    ATTEMPTING = "attempting"
-    UNKNOWN = "unknown"
-    HELD = "held"
-    SENT = "sent"
-    PARTLY_SENT = "partly_sent"
-    FILED = "filed"
-    REFUSED = "refused"
-    SUPPRESSED = "suppressed"
-    DROPPED = "dropped"
-    PARKED = "parked"
-
-    def states(self) -> tuple[OutboxState, ...]:
-        """Return the states of the rows that are meant."""
-        return PARKED if self is OutboxChoice.PARKED else (OutboxState(self.value),)
-
-
 @router.get("/ledger", responses=documented(401, 503))
 async def count(principal: PrincipalDep, services: ServicesDep) -> Counts:
     """Count the rows of both ledgers by state, and those of intake by mailbox too."""
@@ -113,7 +85,7 @@ async def list_rows(
 ) -> IntakeList:
     """List what came in, the newest first."""
     wanted = IntakeFilter(state=state, mailbox_id=mailbox, case_id=case)
-    return await _intake_list(services, principal.tenant, wanted, limit, cursor)
+    return await intake_list(services, principal.tenant, wanted, limit, cursor)
 
 
 @router.get("/ledger/rows/{row}", responses=documented(401, 404, 422, 503))
@@ -145,57 +117,10 @@ async def read_raw(row: RowId, principal: PrincipalDep, services: ServicesDep) -
     return Response(raw, media_type="message/rfc822", headers=headers)
 
 
-@router.get("/quarantine", responses=documented(400, 401, 422, 503))
-async def list_quarantine(
-    principal: PrincipalDep,
-    services: ServicesDep,
-    mailbox: ShortText = None,
-    limit: Limit = DEFAULT_PAGE,
-    cursor: Cursor = None,
-) -> IntakeList:
-    """List mails that could not be read; `reason` says why, `…/raw` has their bytes."""
-    wanted = IntakeFilter(state=IntakeState.QUARANTINED, mailbox_id=mailbox)
-    return await _intake_list(services, principal.tenant, wanted, limit, cursor)
-
-
-@router.get("/review", responses=documented(400, 401, 422, 503))
-async def list_review(
-    principal: PrincipalDep,
-    services: ServicesDep,
-    mailbox: ShortText = None,
-    limit: Limit = DEFAULT_PAGE,
-    cursor: Cursor = None,
-) -> IntakeList:
-    """List mails that wait for a person; `suggested_case_id` is where each may belong."""
-    wanted = IntakeFilter(state=IntakeState.REVIEW, mailbox_id=mailbox)
-    return await _intake_list(services, principal.tenant, wanted, limit, cursor)
-
-
-@router.get("/outbox", responses=documented(400, 401, 422, 503))
-async def list_outbox(
-    principal: PrincipalDep,
-    services: ServicesDep,
-    state: OutboxChoice | None = None,
-    case: ShortText = None,
-    limit: Limit = DEFAULT_PAGE,
-    cursor: Cursor = None,
-) -> OutboxList:
-    """List mails that go out, the newest first; `state=parked` is what waits for a person."""
-    async with services.database.read() as connection:
-        page = await ledger_views.outbox_rows(
-            connection,
-            principal.tenant,
-            states=state.states() if state else (),
-            case_id=case,
-            limit=limit,
-            cursor=cursor,
-        )
-    return OutboxList(items=page.items, next_cursor=page.next_cursor)
-
-
-async def _intake_list(
+async def intake_list(
     services: Services, tenant: str, wanted: IntakeFilter, limit: int, cursor: str | None
 ) -> IntakeList:
+    """Return a page of intake rows."""
     async with services.database.read() as connection:
         page = await ledger_views.intake_rows(
             connection, tenant, wanted, limit=limit, cursor=cursor

@@ -1,16 +1,18 @@
 """What mailboxes look like from outside: passwords go in and never come out."""
 
+from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, SecretStr, StringConstraints, field_validator
+from pydantic import Field, JsonValue, SecretStr, StringConstraints, field_validator
 
 from api.inputs import Body, EmailAddress, Host, Line
-from store.mailboxes import MailboxHealth, MailboxSettings, StoredMailbox, Tls
+from api.mailboxes.light import Light, light
+from contracts.clock import utc_now
+from mail.filters import Rules
+from store.mailboxes import AfterHandling, Copies, MailboxSettings, StoredMailbox, Tls
 from store.tables import MailboxStatus
 
-# No STARTTLS for IMAP: implicit TLS is what RFC 8314, 3 recommends.
-ImapTls = Literal[Tls.IMPLICIT, Tls.PLAIN]
 _Name = Annotated[Line, StringConstraints(min_length=1, max_length=200)]
 _Definition = Annotated[Line, StringConstraints(min_length=1, max_length=128)]
 _Username = Annotated[Line, StringConstraints(min_length=1, max_length=320)]
@@ -20,6 +22,9 @@ _Port = Annotated[int, Field(ge=1, le=65535)]
 _RepliesPerDay = Annotated[
     int, Field(ge=0, le=10_000, description="To one correspondent, over all cases.")
 ]
+_PerMinute = Annotated[int, Field(ge=1, le=100_000)]
+_AuthservId = Annotated[Line, StringConstraints(min_length=1, max_length=255)]
+_Alerts = Annotated[list[EmailAddress], Field(max_length=20)]
 # Any: it stands in for values of every type, and is never read: the set of given fields decides.
 # A factory, since a default would be told in the API's schema.
 _LEFT_OUT: Any = Field(default_factory=lambda: None)
@@ -49,7 +54,7 @@ class NewMailbox(_Passwords):
     definition: _Definition
     imap_host: Host
     imap_port: _Port = 993
-    imap_tls: ImapTls = Tls.IMPLICIT
+    imap_tls: Tls = Tls.IMPLICIT
     imap_username: _Username
     imap_password: _Password
     folder: _Folder = "INBOX"
@@ -63,6 +68,25 @@ class NewMailbox(_Passwords):
         False, description="Whether mail to name+anything@… arrives here too."
     )
     replies_per_day: _RepliesPerDay = 20
+    rules: Rules = Field(
+        (), description="Where mails go by what they are; the first match decides."
+    )
+    copies: Copies = Field(
+        Copies.EACH, description="Whether the same mail in several mailboxes makes a case in each."
+    )
+    subject_token: bool = Field(
+        False, description="Whether the subject of replies carries a mark of the case."
+    )
+    after_handling: AfterHandling = Field(
+        AfterHandling.LEAVE, description="What is done on the server to a mail that is dealt with."
+    )
+    after_folder: _Folder | None = Field(None, description="Where `move` moves it.")
+    sends_per_minute: _PerMinute | None = None
+    intake_per_minute: _PerMinute | None = None
+    authserv_id: _AuthservId | None = Field(
+        None, description="Whose Authentication-Results are believed (RFC 8601, 2.5)."
+    )
+    alerts_to: _Alerts = Field([], description="Who gets a mail when the mailbox is in trouble.")
 
 
 class MailboxChange(_Passwords):
@@ -72,7 +96,7 @@ class MailboxChange(_Passwords):
     definition: _Definition = _LEFT_OUT
     imap_host: Host = _LEFT_OUT
     imap_port: _Port = _LEFT_OUT
-    imap_tls: ImapTls = _LEFT_OUT
+    imap_tls: Tls = _LEFT_OUT
     imap_username: _Username = _LEFT_OUT
     imap_password: _Password = _LEFT_OUT
     sent_folder: _Folder | None = _LEFT_OUT
@@ -83,6 +107,34 @@ class MailboxChange(_Passwords):
     smtp_password: _Password | None = _LEFT_OUT
     plus_addressing: bool = _LEFT_OUT
     replies_per_day: _RepliesPerDay = _LEFT_OUT
+    rules: Rules = _LEFT_OUT
+    copies: Copies = _LEFT_OUT
+    subject_token: bool = _LEFT_OUT
+    after_handling: AfterHandling = _LEFT_OUT
+    after_folder: _Folder | None = _LEFT_OUT
+    sends_per_minute: _PerMinute | None = _LEFT_OUT
+    intake_per_minute: _PerMinute | None = _LEFT_OUT
+    authserv_id: _AuthservId | None = _LEFT_OUT
+    alerts_to: _Alerts = _LEFT_OUT
+
+
+class HealthView(Body):
+    """How the watch of a mailbox fares.
+
+    `red`: mail may lie unread, or is missing from the ledger. All mail that the server received
+    until `read_until` is in the ledger; `gaps` were found missing there at `reconciled_at`.
+    """
+
+    status: Light
+    attached_at: datetime | None
+    connected: bool
+    checked_at: datetime | None
+    read_until: datetime | None
+    gaps: int
+    reconciled_at: datetime | None
+    last_mail_at: datetime | None
+    last_error: str | None
+    last_error_at: datetime | None
 
 
 class MailboxView(Body):
@@ -105,8 +157,18 @@ class MailboxView(Body):
     smtp_username: str | None
     plus_addressing: bool
     replies_per_day: int
+    # As they were written: a rule of an earlier release is shown too.
+    rules: list[dict[str, JsonValue]]
+    copies: Copies
+    subject_token: bool
+    after_handling: AfterHandling
+    after_folder: str | None
+    sends_per_minute: int | None
+    intake_per_minute: int | None
+    authserv_id: str | None
+    alerts_to: list[str]
     created_at: datetime
-    health: MailboxHealth
+    health: HealthView
 
     @classmethod
     def of(cls, mailbox: StoredMailbox) -> Self:
@@ -120,7 +182,7 @@ class MailboxView(Body):
             id=mailbox.id,
             status=mailbox.status,
             created_at=mailbox.created_at,
-            health=mailbox.health,
+            health=HealthView(status=light(mailbox, utc_now()), **asdict(mailbox.health)),
             **shown,
         )
 

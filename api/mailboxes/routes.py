@@ -4,6 +4,7 @@ import asyncio
 
 import structlog
 from fastapi import APIRouter, Response, status
+from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio.service import RPCError
 
 from api.auth.principal import PrincipalDep
@@ -14,10 +15,12 @@ from api.problems import documented
 from api.services import Services, ServicesDep
 from api.strict_json import StrictRoute
 from contracts.clock import utc_now
-from contracts.errors import DefinitionNotFound
+from contracts.errors import DefinitionNotFound, MailboxInvalid, Problem
 from contracts.ids import new_mailbox_id
 from ledgers.locks import one_at_a_time
+from mail.filters import IGNORE, QUARANTINE
 from store import definitions, mailboxes
+from store.mailboxes import MailboxSettings
 from store.tables import MailboxStatus
 
 router = APIRouter(prefix="/api/v1/mailboxes", tags=["mailboxes"], route_class=StrictRoute)
@@ -40,8 +43,7 @@ async def attach(
     settings = settings_of(body, services.secrets)
     async with services.database.write() as connection:
         await one_at_a_time(connection, "mailboxes", tenant)
-        if await definitions.latest(connection, tenant, settings.definition) is None:
-            raise DefinitionNotFound(settings.definition)
+        await _require_definitions(connection, tenant, settings)
         await mailboxes.create(connection, tenant, mailbox_id, settings, utc_now())
     await _tell_watch(services, tenant, mailbox_id)
     response.headers["Location"] = f"{router.prefix}/{mailbox_id}"
@@ -79,8 +81,7 @@ async def change(
         await one_at_a_time(connection, "mailboxes", tenant)
         known = await mailboxes.read(connection, tenant, id)
         settings = changed(known.settings, body, services.secrets)
-        if await definitions.latest(connection, tenant, settings.definition) is None:
-            raise DefinitionNotFound(settings.definition)
+        await _require_definitions(connection, tenant, settings)
         await mailboxes.change(connection, tenant, id, settings)
     await _tell_watch(services, tenant, id)
     return await _view(services, tenant, id)
@@ -120,6 +121,24 @@ async def delete(
     async with services.database.write() as connection:
         await mailboxes.remove(connection, principal.tenant, id)
     await _tell_watch(services, principal.tenant, id)
+
+
+async def _require_definitions(
+    connection: AsyncConnection, tenant: str, settings: MailboxSettings
+) -> None:
+    """Refuse a mailbox, or a rule of it, that names no definition."""
+    if await definitions.latest(connection, tenant, settings.definition) is None:
+        raise DefinitionNotFound(settings.definition)
+    problems: list[Problem] = []
+    for index, rule in enumerate(settings.rules):
+        name = str(rule["then"])
+        if name in (IGNORE, QUARANTINE):
+            continue
+        if await definitions.latest(connection, tenant, name) is None:
+            text = f"there is no definition {name!r}: write ignore, quarantine or a definition's id"
+            problems.append(Problem(f"rules[{index}].then", text))
+    if problems:
+        raise MailboxInvalid(problems)
 
 
 async def _set_status(

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from api.inputs import is_loopback
 from api.mailboxes.models import MailboxChange, NewMailbox
 from contracts.errors import MailboxInvalid, Problem
-from store.mailboxes import MailboxSettings, Tls
+from store.mailboxes import AfterHandling, MailboxSettings, Tls, same_folder
 from store.secrets import SecretBox
 
 
@@ -44,6 +44,8 @@ def _encrypted(
         values[f"{server}_secret"] = (
             None if password is None else secrets.encrypt(password.get_secret_value())
         )
+    # None where a change leaves them out.
+    values["rules"] = [rule.to_json() for rule in request.rules or ()]
     return values
 
 
@@ -63,6 +65,10 @@ def _problems(settings: MailboxSettings) -> Iterator[Problem]:
                 " mail would cross the network unprotected",
                 Tls.IMPLICIT.value,
             )
+    if settings.after_handling is AfterHandling.MOVE and settings.after_folder is None:
+        yield Problem("after_folder", "after_handling is move: name the folder to move to")
+    if settings.after_folder is not None and same_folder(settings.after_folder, settings.folder):
+        yield Problem("after_folder", "it is the folder that is watched: name another one")
     if (settings.smtp_username is None) != (settings.smtp_secret is None):
         yield Problem("smtp_password", "smtp_username and smtp_password come together, or neither")
 

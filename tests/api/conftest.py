@@ -42,6 +42,8 @@ class ObservedTemporal:
     answers: bool = True
     workers: bool = True
     told: list[tuple[str, str]] = field(default_factory=list)
+    sent: list[tuple[str, int]] = field(default_factory=list)
+    reconciled: list[tuple[str, str]] = field(default_factory=list)
 
     async def reachable(self) -> bool:
         """Return what the test wants."""
@@ -56,6 +58,18 @@ class ObservedTemporal:
         if not self.answers:
             raise RuntimeError("no Temporal server")
         self.told.append((tenant, mailbox_id))
+
+    async def start_outbox_workflow(self, tenant: str, outbox_id: int) -> None:
+        """Keep which mail it was."""
+        if not self.answers:
+            raise RuntimeError("no Temporal server")
+        self.sent.append((tenant, outbox_id))
+
+    async def reconcile_mailbox(self, tenant: str, mailbox_id: str) -> None:
+        """Keep which mailbox it was."""
+        if not self.answers:
+            raise RuntimeError("no Temporal server")
+        self.reconciled.append((tenant, mailbox_id))
 
 
 @dataclass(slots=True)

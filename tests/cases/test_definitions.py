@@ -189,8 +189,8 @@ def action(written: Any) -> Spec:
         (
             spec({"a": END}, templates={"t": {"txt": "x"}}),
             [
-                ("templates.t.text", None),
                 ("templates.t.txt", "text"),
+                ("templates.t", None),
             ],
         ),
         (spec({"a": END}, data={"x": {"type": "sting"}}), [("data.x.type", "string")]),
@@ -230,13 +230,13 @@ def test_wrong_shapes_and_wrong_names_are_reported_together() -> None:
         templates={"thanks": {}},
     )
     assert [place for place, _ in problems(written)] == [
-        "templates.thanks.text",
         "states.a.enter[0].clasify",
         "states.a.on[1].when.fild",
         "states.a.on[2].event",
         "states.a.on[2].evnt",
         "states.a.deadlines[0].after",
         "stat",
+        "templates.thanks",
         "states.a.enter[1].reply.template",
         "states.a.on[0].to",
         "states.a.on[2].to",

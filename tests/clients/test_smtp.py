@@ -417,3 +417,27 @@ async def test_the_sink_as_a_process_logs_each_mail_for_others_to_read(
 async def test_the_same_seed_brings_the_same_faults(tmp_path: Path) -> None:
     first, second = (SmtpSink(fault_share=0.5, seed=7) for _ in range(2))
     assert [first.next_fault() for _ in range(50)] == [second.next_fault() for _ in range(50)]
+
+
+async def test_a_server_that_hangs_is_bounded_over_all_its_accounts(smtp_sink: SmtpSink) -> None:
+    pool = SmtpPool(
+        connections_per_account=2, connections_per_server=3, busy_for=BRIEFLY, final_answer=SOON
+    )
+    smtp_sink.script.extend([Fault.SILENT_DELIVERED] * 3)
+
+    async def hang(name: str) -> None:
+        of_name = SmtpAccount(HOST, smtp_sink.port, "none", ca_file=Path(name))
+        async with pool.transaction(of_name, SENDER, [CUSTOMER], len(MAIL)) as transaction:
+            await transaction.data(MAIL)
+
+    hanging = [asyncio.create_task(hang(name)) for name in ("one", "one", "two")]
+    await until(lambda: len(smtp_sink.mails) == 3)
+    with pytest.raises(SmtpUnsent, match="busy"):
+        await hang("three")
+    with SmtpSink() as healthy:
+        await send(pool, healthy)
+        assert len(healthy.mails) == 1
+    for task in hanging:
+        task.cancel()
+    await asyncio.gather(*hanging, return_exceptions=True)
+    await pool.close()

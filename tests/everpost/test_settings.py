@@ -161,3 +161,35 @@ def test_a_model_that_is_configured_by_half_is_refused(
         monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match=complaint):
         read_settings()
+
+
+@pytest.mark.parametrize(
+    ("given", "address"),
+    [
+        ({}, "http://127.0.0.1:8000"),
+        (
+            {"EVERPOST_HOST": "0.0.0.0", "EVERPOST_API_PORT": "9000"},  # noqa: S104 (of the setting)
+            "http://127.0.0.1:9000",
+        ),
+        ({"EVERPOST_HOST": "::1"}, "http://[::1]:8000"),
+        ({"EVERPOST_PUBLIC_URL": "https://mail.example.com/x/"}, "https://mail.example.com/x"),
+    ],
+)
+def test_links_in_mails_lead_to_the_api_unless_a_public_address_is_set(
+    given: dict[str, str], address: str, empty_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    assert read_settings().public_url == address
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["everpost", "ftp://x", "https://x/?a=b", "https://x/#a", "https://a:b@x", "http://x:y"],
+)
+def test_a_public_address_that_is_none_is_refused(
+    given: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EVERPOST_PUBLIC_URL", given)
+    with pytest.raises(SettingsError, match="EVERPOST_PUBLIC_URL: it has to be an address"):
+        read_settings()

@@ -205,7 +205,14 @@ def battle(plan: Plan) -> Iterator[Battle]:
         stack.enter_context(_sink(port, log, plan))
         points = Points(folder / "points", {name: [*of] for name, of in plan.points.items()})
         points.folder.mkdir()
-        product = Instance(folder / "home", extra={"EVERPOST_CRASH_POINTS": str(points.folder)})
+        product = Instance(
+            folder / "home",
+            extra={
+                "EVERPOST_CRASH_POINTS": str(points.folder),
+                # Its customers answer at once, and are none the less people.
+                "EVERPOST_ANSWERED_AT_ONCE": "PT0S",
+            },
+        )
         stack.callback(product.stop)
         product.start()
         product.register(SUPPORT_SPEC)

@@ -2,12 +2,14 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import update
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHandle
 
+from contracts.case import Carried, CaseInput, PinnedDefinition
 from contracts.clock import utc_now
 from contracts.ids import case_workflow_id
 from contracts.steps import CaseEvent
@@ -16,6 +18,7 @@ from ledgers import record
 from ledgers.delivery import Delivery
 from ledgers.door import Door
 from store.tables import Case, CaseStatus, Intake, IntakeState
+from tests.ledgers.definitions import SUPPORT
 from tests.ledgers.deliveries import delivery_to
 from tests.ledgers.interleaving import FOR_THE_OTHER_S
 from tests.ledgers.letters import letter
@@ -221,3 +224,93 @@ async def test_one_tenant_delivers_nothing_of_another(
     await delivery.deliver("other", rows)
     row = await small_world.by_uid(1)
     assert (row.state, row.deliveries) == (IntakeState.ROUTED, 0)
+
+
+async def test_a_mail_to_a_case_that_may_be_reopened_starts_it_again_with_what_it_kept(
+    small_world: World, delivery: Delivery
+) -> None:
+    world = small_world
+    await world.register({**SUPPORT, "after_close": {"policy": "reopen", "to": "received"}})
+    case_id, rows = await open_case(world)
+    await delivery.deliver(TENANT, rows)
+    await workflow(delivery, case_id).terminate()
+    kept = Carried(core={"kept": True}, revision=5, trace_seq=7, inbox=[], seen=rows)
+    await world.record(
+        case_id, 5, status="closed", applied=rows, carried=kept.model_dump(mode="json")
+    )
+    late = await world.take(await world.attach(), 2, answer("a"), answer("b"))
+    await delivery.deliver(TENANT, late)
+    start = await started_with(delivery, case_id)
+    assert (start.case_id, start.opening.id, start.reopened) == (case_id, late[0], "reopen")
+    assert start.carried == kept
+    assert await signalled(delivery, case_id) == [late[1:]]
+    assert {(await world.by_uid(uid)).state for uid in (2, 3)} == {IntakeState.DELIVERED}
+    assert len(await world.cases()) == 1
+
+
+async def test_what_comes_while_a_reopened_case_starts_is_signalled_to_it(
+    small_world: World, delivery: Delivery
+) -> None:
+    world = small_world
+    await world.register({**SUPPORT, "after_close": {"policy": "reopen", "to": "received"}})
+    case_id, rows = await open_case(world)
+    kept = Carried(core={}, revision=5, trace_seq=7, inbox=[], seen=rows)
+    await world.record(
+        case_id, 5, status="closed", applied=rows, carried=kept.model_dump(mode="json")
+    )
+    late = await world.take(await world.attach(), 2, answer("a"), answer("b"))
+    await delivery.deliver(TENANT, late[:1])
+    await delivery.deliver(TENANT, late[1:])
+    assert await signalled(delivery, case_id) == [late[1:]]
+
+
+async def test_a_mail_that_the_closing_case_gave_back_is_no_mail_that_it_has_had(
+    small_world: World, delivery: Delivery
+) -> None:
+    world = small_world
+    await world.register({**SUPPORT, "after_close": {"policy": "reopen", "to": "received"}})
+    case_id, rows = await open_case(world, answer("a"))
+    kept = Carried(core={}, revision=5, trace_seq=7, inbox=[], seen=rows)
+    await world.record(
+        case_id,
+        5,
+        status="closed",
+        applied=rows,
+        returned=rows[1:],
+        carried=kept.model_dump(mode="json"),
+    )
+    assert await delivery.due(TENANT, utc_now()) == rows[1:]
+    await delivery.deliver(TENANT, rows[1:])
+    start = await started_with(delivery, case_id)
+    assert start.opening.id == rows[1]
+    assert start.carried is not None
+    assert start.carried.seen == rows[:1]
+
+
+async def test_a_mail_that_a_case_gives_back_twice_wakes_it_no_more(
+    small_world: World, delivery: Delivery
+) -> None:
+    world = small_world
+    await world.register({**SUPPORT, "after_close": {"policy": "reopen", "to": "received"}})
+    case_id, rows = await open_case(world, answer("a"))
+    kept = Carried(core={}, revision=5, trace_seq=7, inbox=[], seen=rows).model_dump(mode="json")
+    ended: dict[str, Any] = {"status": "closed", "applied": rows, "returned": rows[1:]}
+    for _ in range(2):  # a record that comes again is the same one
+        await world.record(case_id, 5, **ended, carried=kept)
+    assert (await world.by_uid(2)).state == IntakeState.ROUTED
+    await delivery.deliver(TENANT, rows[1:])
+    await world.record(case_id, 6, **ended, carried=kept)
+    row = await world.by_uid(2)
+    assert (row.state, row.suggested_case_id) == (IntakeState.REVIEW, case_id)
+    assert row.reason == "the case closed twice without using it"
+
+
+async def started_with(delivery: Delivery, case_id: str) -> CaseInput:
+    """Return what a case's newest run was started with."""
+    converter = delivery.temporal.client.data_converter
+    async for event in workflow(delivery, case_id).fetch_history_events():
+        payloads = event.workflow_execution_started_event_attributes.input.payloads
+        [start, _] = await converter.decode(list(payloads), [CaseInput, PinnedDefinition])
+        assert isinstance(start, CaseInput)
+        return start
+    raise AssertionError("a history begins with the start")

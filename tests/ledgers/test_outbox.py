@@ -1,6 +1,7 @@
 """The outbox: what is frozen, what may be sent, and each change of state."""
 
 import asyncio
+import dataclasses
 from datetime import timedelta
 
 import pytest
@@ -8,8 +9,8 @@ from sqlalchemy import update
 
 from contracts.clock import utc_now
 from contracts.outbox import Outcome, SendRequest
-from ledgers import outbox
-from ledgers.outbox import RequestChanged
+from ledgers import attempts, freezing, outbox
+from ledgers.outbox import HeldFor, RequestChanged
 from store.tables import Case, Message, Outbox, OutboxState
 from tests.ledgers.letters import CUSTOMER, letter
 from tests.ledgers.world import World, found, frozen, step, written
@@ -42,7 +43,7 @@ async def test_bytes_and_message_id_stay_as_they_were_frozen_first(world: World)
     first = await frozen(world, request)
     mail = await written(world, request)
     assert mail.message_id != first.message_id
-    again = await outbox.freeze(world.database, request, mail)
+    again = await freezing.freeze(world.database, request, mail)
     assert (again.id, again.raw, again.message_id) == (first.id, first.raw, first.message_id)
     assert await found(world, request) == again
     assert len(await world.rows(Message, direction="out")) == 1
@@ -63,7 +64,7 @@ async def test_another_request_under_the_same_key_is_refused(world: World) -> No
         await found(world, changed)
     assert caught.value.outbox_id == row.id
     with pytest.raises(RequestChanged):
-        await outbox.freeze(world.database, changed, await written(world, changed))
+        await freezing.freeze(world.database, changed, await written(world, changed))
     assert (await world.outbox()).raw == row.raw
 
 
@@ -71,7 +72,7 @@ async def test_what_only_travels_along_is_no_part_of_the_request(world: World) -
     case_id = await open_case(world)
     row = await frozen(world, world.send_request(case_id, correlation_id="a"))
     again = world.send_request(case_id, correlation_id="b", record=step(case_id, 1))
-    assert (await outbox.freeze(world.database, again, await written(world, again))).id == row.id
+    assert (await freezing.freeze(world.database, again, await written(world, again))).id == row.id
 
 
 class Newer(SendRequest):
@@ -160,11 +161,118 @@ async def test_the_cap_holds_when_replies_are_frozen_at_once(world: World) -> No
     assert sum(row.state is OutboxState.INTENDED for row in rows) == 2
 
 
+async def test_the_cap_counts_every_recipient_of_a_reply(world: World) -> None:
+    await world.change_mailbox("mailbox1", replies_per_day=1)
+    case_id = await open_case(world)
+    both = world.send_request(case_id, to=[CUSTOMER, "Boss@customer.test"])
+    assert (await frozen(world, both)).state is OutboxState.INTENDED
+    for firing, to in ((2, ["boss@customer.test"]), (3, ["new@customer.test", CUSTOMER])):
+        row = await frozen(world, world.send_request(case_id, firing=firing, to=to))
+        assert row.state is OutboxState.SUPPRESSED
+    fresh = world.send_request(case_id, firing=4, to=["new@customer.test"])
+    assert (await frozen(world, fresh)).state is OutboxState.INTENDED
+
+
+async def test_the_template_is_kept_with_the_mail(world: World) -> None:
+    await frozen(world, world.send_request(await open_case(world)))
+    assert (await world.outbox()).template == "acknowledged"
+
+
+async def test_a_mail_that_needs_approval_is_held_together_with_what_asks_for_it(
+    world: World,
+) -> None:
+    request = world.send_request(await open_case(world), approvers=["boss@everpost.test"])
+    mail = await written(world, request)
+    question = dataclasses.replace(mail, recipients=("boss@everpost.test",), message_id="<q@x>")
+    rows = [
+        await freezing.freeze(world.database, request, mail, lambda _id: [(20_000, question)])
+        for _ in range(2)
+    ]
+    assert rows[0] == rows[1]
+    assert (rows[0].state, rows[0].held_for) == (OutboxState.HELD, HeldFor.APPROVAL)
+    [letter_id] = rows[0].letters
+    asking = await outbox.read(world.database, outbox.Key(rows[0].tenant, letter_id))
+    assert (asking.kind, asking.state) == ("notify", OutboxState.INTENDED)
+    assert len(await world.rows(Outbox)) == 2
+
+
+async def test_a_mailbox_sends_so_many_a_minute_and_the_others_have_turns_in_order(
+    world: World,
+) -> None:
+    await world.change_mailbox("mailbox1", sends_per_minute=2)
+    case_id = await open_case(world)
+    rows = [
+        await frozen(world, world.send_request(case_id, firing=n, to=[f"c{n}@customer.test"]))
+        for n in range(6)
+    ]
+    waits = []
+    for row in rows:
+        try:
+            assert await attempts.begin_attempt(world.database, row, "owner")
+        except attempts.OverRate as over:
+            waits.append(over.after)
+    minute = timedelta(minutes=1)
+    # Two turns in each of the next two minutes.
+    assert [wait // minute for wait in waits] == [0, 0, 1, 1]
+    assert (await outbox.read(world.database, rows[2])).state is OutboxState.INTENDED
+
+
+async def test_a_mail_whose_turn_has_come_goes_out_and_one_before_its_turn_does_not(
+    world: World,
+) -> None:
+    await world.change_mailbox("mailbox1", sends_per_minute=1)
+    case_id = await open_case(world)
+    first, second, third = [
+        await frozen(world, world.send_request(case_id, firing=n, to=[f"c{n}@customer.test"]))
+        for n in range(3)
+    ]
+    assert await attempts.begin_attempt(world.database, first, "owner")
+    for row in (second, third, second):
+        with pytest.raises(attempts.OverRate):
+            await attempts.begin_attempt(world.database, row, "owner")
+    await turned_back(world, timedelta(seconds=61))
+    assert await attempts.begin_attempt(world.database, second, "owner")
+    with pytest.raises(attempts.OverRate):
+        await attempts.begin_attempt(world.database, third, "owner")
+
+
+async def test_turns_that_were_missed_do_not_go_out_all_at_once(world: World) -> None:
+    await world.change_mailbox("mailbox1", sends_per_minute=1)
+    case_id = await open_case(world)
+    rows = [
+        await frozen(world, world.send_request(case_id, firing=n, to=[f"c{n}@customer.test"]))
+        for n in range(4)
+    ]
+    assert await attempts.begin_attempt(world.database, rows[0], "owner")
+    for row in rows[1:]:
+        with pytest.raises(attempts.OverRate):
+            await attempts.begin_attempt(world.database, row, "owner")
+    await turned_back(world, timedelta(hours=1))
+    assert await attempts.begin_attempt(world.database, rows[1], "owner")
+    for row in rows[2:]:
+        with pytest.raises(attempts.OverRate):
+            await attempts.begin_attempt(world.database, row, "owner")
+
+
+async def turned_back(world: World, time: timedelta) -> None:
+    """Let everything have happened earlier."""
+    for row in await world.rows(Outbox):
+        async with world.database.write() as connection:
+            await connection.execute(
+                update(Outbox)
+                .where(Outbox.id == row.id)
+                .values(
+                    attempted_at=row.attempted_at and row.attempted_at - time,
+                    lease_until=row.lease_until and row.lease_until - time,
+                )
+            )
+
+
 async def test_only_one_of_two_owners_begins_an_attempt(world: World) -> None:
     row = await frozen(world, world.send_request(await open_case(world)))
     began = await asyncio.gather(
-        outbox.begin_attempt(world.database, row, "one"),
-        outbox.begin_attempt(world.database, row, "two"),
+        attempts.begin_attempt(world.database, row, "one"),
+        attempts.begin_attempt(world.database, row, "two"),
     )
     assert sorted(began) == [False, True]
     now = await outbox.read(world.database, row)
@@ -173,16 +281,16 @@ async def test_only_one_of_two_owners_begins_an_attempt(world: World) -> None:
 
 async def test_only_the_owner_ends_or_renews_an_attempt(world: World) -> None:
     row = await frozen(world, world.send_request(await open_case(world)))
-    await outbox.begin_attempt(world.database, row, "one")
+    await attempts.begin_attempt(world.database, row, "one")
     before = await world.outbox()
-    await outbox.renew(world.database, row, "two")
-    assert not await outbox.end_attempt(
+    await attempts.renew(world.database, row, "two")
+    assert not await attempts.end_attempt(
         world.database, row, "two", OutboxState.SENT, reason=None, evidence={}
     )
     assert (await world.outbox()).lease_until == before.lease_until
-    await outbox.renew(world.database, row, "one")
+    await attempts.renew(world.database, row, "one")
     assert (await world.outbox()).lease_until > before.lease_until
-    assert await outbox.end_attempt(
+    assert await attempts.end_attempt(
         world.database, row, "one", OutboxState.SENT, reason=None, evidence={"answer": "250"}
     )
     after = await world.outbox()
@@ -191,20 +299,20 @@ async def test_only_the_owner_ends_or_renews_an_attempt(world: World) -> None:
 
 async def test_an_attempt_that_was_renewed_is_not_abandoned(world: World) -> None:
     row = await frozen(world, world.send_request(await open_case(world)))
-    await outbox.begin_attempt(world.database, row, "one")
+    await attempts.begin_attempt(world.database, row, "one")
     stale = await outbox.read(world.database, row)
-    await outbox.renew(world.database, row, "one")
-    assert not await outbox.abandon(world.database, stale)
+    await attempts.renew(world.database, row, "one")
+    assert not await attempts.abandon(world.database, stale)
     fresh = await outbox.read(world.database, row)
-    assert await outbox.abandon(world.database, fresh)
+    assert await attempts.abandon(world.database, fresh)
     assert (await world.outbox()).state == OutboxState.UNKNOWN
 
 
 async def test_attempts_are_counted_by_the_row_and_not_by_who_read_it_first(world: World) -> None:
     row = await frozen(world, world.send_request(await open_case(world)))
     for owner in ("one", "two"):
-        assert await outbox.begin_attempt(world.database, row, owner)
-        await outbox.end_attempt(
+        assert await attempts.begin_attempt(world.database, row, owner)
+        await attempts.end_attempt(
             world.database, row, owner, OutboxState.INTENDED, reason="later", evidence={}
         )
     assert (await world.outbox()).attempts == 2
@@ -216,7 +324,7 @@ async def test_a_state_is_settled_only_from_the_one_that_was_expected(
 ) -> None:
     world = small_world
     row = await frozen(world, world.send_request(await open_case(world)))
-    changed = await outbox.settle(
+    changed = await attempts.settle(
         world.database, row, state, OutboxState.HELD, reason=None, evidence={}
     )
     assert changed == (state is OutboxState.INTENDED)
@@ -224,10 +332,12 @@ async def test_a_state_is_settled_only_from_the_one_that_was_expected(
 
 async def test_only_what_was_sent_is_filed(world: World) -> None:
     row = await frozen(world, world.send_request(await open_case(world)))
-    assert not await outbox.file(world.database, row)
-    await outbox.begin_attempt(world.database, row, "one")
-    await outbox.end_attempt(world.database, row, "one", OutboxState.SENT, reason=None, evidence={})
-    assert await outbox.file(world.database, row)
+    assert not await attempts.file(world.database, row, "Sent")
+    await attempts.begin_attempt(world.database, row, "one")
+    await attempts.end_attempt(
+        world.database, row, "one", OutboxState.SENT, reason=None, evidence={}
+    )
+    assert await attempts.file(world.database, row, "Sent")
 
 
 async def test_an_acknowledgement_has_the_null_envelope_sender_and_others_a_token(

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import update
 
 from contracts.clock import utc_now
-from ledgers import intake, routing_store
+from ledgers import intake, lookup, routing_store
 from ledgers.mails import Arrived
 from mail.parse import parse_message
 from mail.threading import WhyReview
@@ -233,10 +233,10 @@ async def test_of_many_cases_with_one_message_id_few_are_read(world: World) -> N
     await world.take(attached, 2, *copies)
     mail = Arrived(1, 1, utc_now(), "", parse_message(letter(answers="<first@customer.test>")))
     async with world.database.read() as connection:
-        mailbox = await routing_store.mailbox_facts(connection, TENANT, "mailbox1")
-        lookup = await routing_store.look_up(connection, mailbox, world.keys, [mail])
-    assert len(lookup.cases) == 2
-    assert lookup.reference_cases(mail.message) == {"<first@customer.test>": case_id}
+        mailbox = await lookup.mailbox_facts(connection, TENANT, "mailbox1")
+        known = await lookup.look_up(connection, mailbox, world.keys, [mail])
+    assert len(known.cases) == 2
+    assert known.reference_cases(mail.message) == {"<first@customer.test>": case_id}
 
 
 async def test_an_id_that_we_sent_stands_for_the_case_that_sent_it(world: World) -> None:

@@ -11,8 +11,8 @@ from sqlalchemy import update
 
 from clients.smtp import SmtpPool
 from contracts.clock import utc_now
-from contracts.outbox import Outcome, SendOutcome
-from ledgers import outbox, sending
+from contracts.outbox import Outcome, Refusal, SendOutcome
+from ledgers import attempts, outbox, sending
 from ledgers.outbox import Row
 from ledgers.sending import Sender, TryLater
 from store.tables import Outbox, OutboxState
@@ -205,6 +205,45 @@ async def test_a_mail_that_some_recipients_get_is_partly_sent_and_tells_who_did_
     assert desk.sink.mails[0].recipients == (CUSTOMER,)
 
 
+async def test_a_mail_that_some_recipients_get_names_the_others_and_is_filed(
+    desk: Desk, dovecot: Mailbox
+) -> None:
+    await use_sent_folder(desk, dovecot)
+    await desk.freeze("gone@customer.test", CUSTOMER)
+    desk.sink.script.append(Fault.FIRST_RCPT_REFUSED)
+    for _ in range(2):
+        outcome = await desk.send()
+        assert outcome.state == OutboxState.PARTLY_SENT
+        assert outcome.refused == [
+            Refusal(recipient="gone@customer.test", answer="550 5.1.1 nobody here", permanent=True)
+        ]
+    assert (await desk.world.outbox()).evidence["sent_folder"] == "Sent"
+    assert len(dovecot.server.uids(dovecot.user, "Sent")) == 1
+    assert len(desk.delivered()) == 1
+
+
+async def test_what_others_noted_in_the_evidence_stays_when_the_answer_comes(desk: Desk) -> None:
+    await desk.freeze()
+    desk.sink.script.append(Fault.SILENT_DELIVERED)
+    task = asyncio.create_task(desk.send())
+    await until(desk.delivered)
+    await desk.set(evidence={"bounced": ["early"], "refused": {"old": "450 later"}})
+    await task
+    assert (await desk.world.outbox()).evidence["bounced"] == ["early"]
+
+
+async def test_a_mail_over_the_mailboxs_rate_waits_for_its_turn(desk: Desk) -> None:
+    await desk.world.change_mailbox("mailbox1", sends_per_minute=1)
+    account = await desk.world.account()
+    first, second = await desk.freeze(firing=1), await desk.freeze(firing=2)
+    await desk.sender.send(first, account, "owner", resend_unknown=False)
+    with pytest.raises(TryLater) as caught:
+        await desk.sender.send(second, account, "owner", resend_unknown=False)
+    assert caught.value.after is not None
+    assert timedelta(seconds=50) < caught.value.after <= timedelta(minutes=1)
+    assert len(desk.delivered()) == 1
+
+
 @pytest.mark.parametrize("fault", [Fault.DROP_LOST, Fault.DROP_DELIVERED, Fault.SILENT_DELIVERED])
 async def test_no_last_word_is_parked_as_unknown_and_never_sent_again_by_itself(
     desk: Desk, fault: Fault
@@ -247,7 +286,7 @@ async def test_an_attempt_of_another_owner_is_left_alone_while_its_lease_lasts(
     desk: Desk,
 ) -> None:
     row = await desk.freeze()
-    await outbox.begin_attempt(desk.world.database, row, "another")
+    await attempts.begin_attempt(desk.world.database, row, "another")
     with pytest.raises(TryLater):
         await desk.send()
     assert (await desk.state())[0] == OutboxState.ATTEMPTING
@@ -256,7 +295,7 @@ async def test_an_attempt_of_another_owner_is_left_alone_while_its_lease_lasts(
 
 async def test_an_attempt_whose_owner_died_is_unknown(desk: Desk) -> None:
     row = await desk.freeze()
-    await outbox.begin_attempt(desk.world.database, row, "dead")
+    await attempts.begin_attempt(desk.world.database, row, "dead")
     await desk.set(lease_until=utc_now() - timedelta(seconds=1))
     outcome = await desk.send()
     assert (outcome.outcome, outcome.state) == (Outcome.UNKNOWN, OutboxState.UNKNOWN)
@@ -286,14 +325,14 @@ async def test_an_owner_that_was_taken_over_and_hears_yes_says_so(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await desk.freeze()
-    real = outbox.begin_attempt
+    real = attempts.begin_attempt
 
     async def taken_over(database: object, row: Row, owner: str) -> bool:
         began = await real(desk.world.database, row, owner)
-        await outbox.abandon(desk.world.database, await outbox.read(desk.world.database, row))
+        await attempts.abandon(desk.world.database, await outbox.read(desk.world.database, row))
         return began
 
-    monkeypatch.setattr(outbox, "begin_attempt", taken_over)
+    monkeypatch.setattr(attempts, "begin_attempt", taken_over)
     assert (await desk.send()).state == OutboxState.SENT
 
 
@@ -311,7 +350,7 @@ async def test_after_four_days_it_gives_up_and_holds_the_mail(desk: Desk) -> Non
     await desk.freeze()
     await desk.set(created_at=utc_now() - outbox.GIVE_UP_AFTER - timedelta(minutes=1))
     outcome = await desk.send()
-    assert (outcome.outcome, outcome.state) == (Outcome.FAILED, OutboxState.HELD)
+    assert (outcome.outcome, outcome.state) == (Outcome.HELD, OutboxState.HELD)
     assert outcome.reason == "not accepted within 4 days"
     assert desk.delivered() == []
 
@@ -320,7 +359,7 @@ async def test_after_four_days_it_gives_up_and_holds_the_mail(desk: Desk) -> Non
     ("state", "outcome"),
     [
         (OutboxState.SUPPRESSED, Outcome.DONE),
-        (OutboxState.HELD, Outcome.FAILED),
+        (OutboxState.HELD, Outcome.HELD),
         (OutboxState.DROPPED, Outcome.FAILED),
         (OutboxState.REFUSED, Outcome.FAILED),
         (OutboxState.PARTLY_SENT, Outcome.DONE),

@@ -12,7 +12,7 @@ from cases.definitions import content_hash
 from contracts.clock import utc_now
 from contracts.outbox import SendRequest
 from contracts.steps import Snapshot, StepRecord, TraceLine
-from ledgers import intake, letters, outbox, record, registration, routing
+from ledgers import freezing, intake, letters, outbox, record, registration, routing
 from ledgers.accounts import Account, account, token_keys
 from ledgers.intake import Attached
 from ledgers.mails import Arrived
@@ -20,6 +20,7 @@ from ledgers.outbox import Frozen, Row
 from mail.parse import parse_message
 from mail.threading import TokenKeys, mint_token, plus_address
 from store import definitions
+from store.blobs import Blobs
 from store.database import Database
 from store.secrets import SecretBox
 from store.tables import (
@@ -46,6 +47,7 @@ class World:
     database: Database
     box: SecretBox = field(default_factory=lambda: SecretBox([secrets.token_bytes(32)]))
     hashes: dict[tuple[str, str], str] = field(default_factory=dict)
+    blobs: Blobs = field(default_factory=lambda: Blobs("memory://"))
 
     @property
     def keys(self) -> TokenKeys:
@@ -226,13 +228,13 @@ def step(case_id: str, revision: int, **changed: Any) -> StepRecord:
 async def written(world: World, request: SendRequest) -> Frozen:
     """Write the mail of a request."""
     async with world.database.read() as connection:
-        facts = await letters.gather(connection, request)
+        facts = await letters.gather(connection, world.blobs, request)
     return letters.write(request, facts, await world.account(), world.keys)
 
 
 async def frozen(world: World, request: SendRequest) -> Row:
     """Write and freeze the mail of a request."""
-    return await outbox.freeze(world.database, request, await written(world, request))
+    return await freezing.freeze(world.database, request, await written(world, request))
 
 
 async def found(world: World, request: SendRequest) -> Row | None:

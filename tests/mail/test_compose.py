@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from mail.compose import (
     BadDraft,
     Draft,
+    Enclosure,
     MailKind,
     Original,
     compose,
@@ -72,6 +73,56 @@ def test_an_acknowledgement_has_every_field_that_it_needs() -> None:
     assert mail["Auto-Submitted"] == "auto-replied"
     assert mail["X-Auto-Response-Suppress"] == "All"
     assert content(mail) == "We have your mail.\n"
+
+
+def test_files_come_after_what_is_read_and_are_never_inline() -> None:
+    draft = replace(
+        DRAFT,
+        html="<p>We have your mail.</p>",
+        enclosures=(
+            Enclosure("bill.pdf", "application/pdf", b"%PDF\x00\r\n\n"),
+            Enclosure("mail.eml", "message/rfc822", b"From: a\r\n\r\nb"),
+            Enclosure("x", "no type; at all", b""),
+        ),
+    )
+    mail = read(compose(draft))
+    assert mail.get_content_type() == "multipart/mixed"
+    body, *files = mail.iter_parts()
+    assert body.get_content_type() == "multipart/alternative"
+    assert [(file.get_filename(), file.get_content_type()) for file in files] == [
+        ("bill.pdf", "application/pdf"),
+        # base64 is not for composite types (RFC 2046, 5.2.1).
+        ("mail.eml", "application/octet-stream"),
+        ("x", "application/octet-stream"),
+    ]
+    assert {file.get_content_disposition() for file in files} == {"attachment"}
+    assert files[0].get_content() == b"%PDF\x00\r\n\n"
+
+
+@given(st.text(max_size=300), st.text(max_size=80))
+def test_no_name_and_no_type_of_a_file_can_add_a_field(name: str, content_type: str) -> None:
+    raw = compose(replace(DRAFT, enclosures=(Enclosure(name, content_type, b"content"),)))
+    assert raw.isascii()
+    assert max(map(len, raw.split(b"\r\n"))) <= 998
+    mail = read(raw)
+    assert {field.lower() for field in mail.keys()} <= NAMES  # noqa: SIM118 (a mail is no dict)
+    _, file = mail.iter_parts()
+    assert {field.lower() for field in file.keys()} == {  # noqa: SIM118
+        "content-type",
+        "content-transfer-encoding",
+        "content-disposition",
+    }
+    assert file.get_content_disposition() == "attachment"
+    assert file.get_payload(decode=True) == b"content"
+
+
+@pytest.mark.parametrize(
+    "name", ["Rechnung März.pdf", "请求" * 40 + ".pdf", 'a"b;c.txt', "100%.txt", "a" * 200]
+)
+def test_names_of_files_survive_the_way(name: str) -> None:
+    raw = compose(replace(DRAFT, enclosures=(Enclosure(name, "text/plain", b"x"),)))
+    _, file = read(raw).iter_parts()
+    assert file.get_filename() == name
 
 
 @pytest.mark.parametrize(

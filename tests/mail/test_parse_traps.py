@@ -2,7 +2,7 @@
 
 import pytest
 
-from mail.body import safe_file_name
+from mail.file_names import safe_file_name
 from mail.message import Address, Flaw, Limits, Unparsable
 from mail.parse import parse_message
 from tests.mail.samples import HEAD, mail, multipart

@@ -74,8 +74,92 @@ def test_html_is_escaped_and_text_is_derived_from_it() -> None:
     )
 
 
-def test_text_alone_gets_no_html() -> None:
-    assert render(TemplateSource("s", text="t"), {}) == Rendered("s", "t", None)
+def test_html_is_made_from_text_alone() -> None:
+    source = TemplateSource("s", text="One <\ntwo.\n\nThree.\n")
+    html = "<p>One &lt;<br>\ntwo.</p>\n<p>Three.</p>"
+    assert render(source, {}) == Rendered("s", "One <\ntwo.\n\nThree.", html)
+
+
+@pytest.mark.parametrize(
+    ("source", "html"),
+    [
+        ("See https://shop.test.", 'See <a href="https://shop.test">https://shop.test</a>.'),
+        (
+            "https://shop.test/o?id={{ x }}!",
+            '<a href="https://shop.test/o?id=A&amp;B">https://shop.test/o?id=A&amp;B</a>!',
+        ),
+        ("mailto:a@b.test", '<a href="mailto:a@b.test">a@b.test</a>'),
+        ("{{ url }}", "https://evil.test/"),
+        ("https://shop.test{{ url }}", "https://shop.testhttps://evil.test/"),
+        ("https://{{ host }}/", "https://evil.test/"),
+        ("https://shop.test{{ at }}", "https://shop.test@evil.test/"),
+        ("javascript:alert(1)", "javascript:alert(1)"),
+        ("{{ marks }}https://a.test", '<a href="https://a.test">https://a.test</a>'),
+        ("{{ marks }}{{ url }}", "https://evil.test/"),
+    ],
+)
+def test_only_addresses_of_our_own_words_become_links(source: str, html: str) -> None:
+    variables = {
+        "x": "A&B",
+        "url": "https://evil.test/",
+        "host": "evil.test",
+        "at": "@evil.test/",
+        "marks": "\ufdd1\ufdd0",
+    }
+    assert render(TemplateSource("s", text=source), variables).html == f"<p>{html}</p>"
+
+
+def test_data_over_several_paragraphs_stays_data() -> None:
+    source = TemplateSource("s", text="{{ x }} https://a.test/")
+    found = render(source, {"x": "one\n\nhttps://evil.test/\n\nthree"}).html
+    assert found == (
+        "<p>one</p>\n<p>https://evil.test/</p>\n"
+        '<p>three <a href="https://a.test/">https://a.test/</a></p>'
+    )
+
+
+@pytest.mark.parametrize(
+    ("html", "problem"),
+    [
+        ("<a href={{ case.id }}>", "write the value of href in quotes"),
+        ("<p {{ case.id }}>", "only as the value of an attribute"),
+        ("<p {{ case.id }}='x'>", "only as the value of an attribute"),
+        ("<{{ case.id }}>", "part of a tag's name"),
+        ("<b{{ case.id }}>", "part of a tag's name"),
+        ('<a href="{{ case.id }}">', "href has to begin with an address of yours"),
+        ('<a HREF = "https://a.test{{ case.id }}">', "href has to begin"),
+        ('<img src="https://{{ case.id }}/x">', "src has to begin"),
+        ('<a href="{% if 1 %}https://a.test/{% endif %}{{ case.id }}">', "href has to begin"),
+        ('<p style="color: {{ case.id }}">', "may not stand in style"),
+        ("<p onclick='{{ case.id }}'>", "may not stand in onclick"),
+        ("<style>{{ case.id }}</style>", "may not stand in <style>"),
+        ("<script>{{ case.id }}", "may not stand in <script>"),
+        ("<!-- {{ case.id }} -->", "may not stand in a comment"),
+    ],
+)
+def test_data_may_not_stand_where_escaping_is_not_enough(html: str, problem: str) -> None:
+    (found,) = check_template(TemplateSource("s", html=html))
+    assert problem in found.text
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        '<a href="https://a.test/{{ case.id }}?x=1" title="{{ case.id }}">{{ case.id }}</a>',
+        '<a href="mailto:{{ mailbox.address }}">',
+        "{% if case.id < 3 %}<b>{{ case.id }}</b>{% endif %}",
+        '<p\nclass="a" >{{ case.id }} < > {{ case.id }}</p>',
+        "<style>p { color: red }</style><br/>{{ case.id }}",
+        "<!-- one --><a =>{{ case.id }}",
+    ],
+)
+def test_data_may_stand_in_text_and_in_quoted_attributes(html: str) -> None:
+    assert check_template(TemplateSource("s", html=html)) == ()
+
+
+def test_the_line_of_an_unsafe_place_is_told() -> None:
+    (found,) = check_template(TemplateSource("s", html="<p>\n{# a\nb #}\n<a href={{ case.id }}>"))
+    assert found.line == 4
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mail.message import Address, Markers, Message
+from mail.message import (
+    Address,
+    Authentication,
+    DeliveryReport,
+    Kind,
+    Markers,
+    Message,
+    Verdict,
+)
 from mail.threading import (
     Carrier,
     Join,
@@ -20,6 +28,7 @@ from mail.threading import (
     mint_message_id,
     mint_token,
     plus_address,
+    provider_id,
     read_token,
     subject_tag,
     tokens_in,
@@ -232,3 +241,64 @@ def test_nobody_joins_a_case_that_they_take_no_part_in(
     if isinstance(decision, Join):
         assert sender in participants[decision.case_id]
         assert sender not in OWN
+
+
+def test_somebody_named_in_the_mail_that_is_answered_joins_after_those_who_take_part() -> None:
+    mail = message(sender="Copied@third.test", references=("<a@x>", "<b@x>"))
+    references = {"<a@x>": CASE, "<b@x>": OTHER}
+    named = {CASE: {"copied@third.test"}}
+    decision = decide(mail, {}, references, PEOPLE, OWN, named)
+    assert decision == Join(CASE, Carrier.REFERENCE)
+    taking = PEOPLE | {OTHER: {"copied@third.test"}}
+    assert decide(mail, {}, references, taking, OWN, named) == Join(OTHER, Carrier.REFERENCE)
+
+
+@pytest.mark.parametrize(
+    ("dmarc", "joins"), [(Verdict.PASS, True), (Verdict.NONE, True), (Verdict.FAIL, False)]
+)
+def test_a_participant_whose_domain_disowns_the_mail_waits_for_a_person(
+    dmarc: Verdict, joins: bool
+) -> None:
+    mail = message(
+        sender="first@customer.test",
+        references=("<a@x>",),
+        authentication=Authentication("mx.test", dmarc=dmarc),
+    )
+    decision = decide(mail, {}, {"<a@x>": CASE}, PEOPLE, OWN)
+    forged = Review(CASE, Carrier.REFERENCE, WhyReview.FORGED)
+    assert decision == (Join(CASE, Carrier.REFERENCE) if joins else forged)
+
+
+@pytest.mark.parametrize(
+    ("kind", "markers", "joins"),
+    [
+        (Kind.LIST, Markers(list_fields=("list-post",)), False),
+        (Kind.BULK, Markers(list_fields=("list-unsubscribe",)), False),
+        (Kind.BULK, Markers(precedence="bulk"), False),
+        # A ticket system writes what a person wrote in it.
+        (Kind.BULK, Markers(auto_submitted="auto-generated"), True),
+        (Kind.OUT_OF_OFFICE, Markers(auto_submitted="auto-replied"), True),
+        (Kind.READ_RECEIPT, REPORT, True),
+        (Kind.DELIVERY_REPORT, Markers(), False),
+    ],
+)
+def test_what_went_to_many_and_reports_join_nothing(
+    kind: Kind, markers: Markers, joins: bool
+) -> None:
+    mail = message(
+        sender="first@customer.test",
+        references=("<a@x>",),
+        kind=kind,
+        markers=markers,
+    )
+    assert isinstance(decide(mail, {}, {"<a@x>": CASE}, PEOPLE, OWN), Join) is joins
+
+
+def test_a_delivery_report_points_first_at_the_mail_that_it_is_about() -> None:
+    report = DeliveryReport("<ours@x>", ())
+    found = clues(message(report=report, in_reply_to=("<a@x>",)))
+    assert found.references == ("<ours@x>", "<a@x>")
+
+
+def test_a_providers_id_is_the_left_part_of_the_message_id_that_it_made() -> None:
+    assert provider_id("<0102-ab@eu-west-1.amazonses.com>") == "0102-ab"

@@ -264,10 +264,13 @@ class Dovecot:
         client.login(user, PASSWORD)
         return client
 
+    def tls_context(self) -> ssl.SSLContext:
+        """Return what lets a client trust this server."""
+        return ssl.create_default_context(cafile=self.ca_file)
+
     def tls_session(self, user: str) -> imaplib.IMAP4_SSL:
         """Return a logged-in stdlib client over TLS."""
-        context = ssl.create_default_context(cafile=self.ca_file)
-        client = imaplib.IMAP4_SSL(HOST, self.tls_port, ssl_context=context, timeout=10)
+        client = imaplib.IMAP4_SSL(HOST, self.tls_port, ssl_context=self.tls_context(), timeout=10)
         client.login(user, PASSWORD)
         return client
 

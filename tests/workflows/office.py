@@ -8,11 +8,12 @@ import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio.client import Client, WorkflowHandle
 
@@ -25,6 +26,7 @@ from contracts.ids import case_workflow_id
 from contracts.steps import Snapshot
 from ledgers import intake, registration, routing
 from ledgers.accounts import token_keys
+from ledgers.approvals import links
 from ledgers.delivery import Delivery
 from ledgers.door import Door
 from ledgers.intake import Attached
@@ -108,6 +110,15 @@ class Office:
         rows = await self.take(mail)
         await self.parts.delivery.deliver(self.tenant, rows)
         return await self.case_of(rows[0])
+
+    async def read_until(self, until: datetime) -> None:
+        """Say how far the mailbox has been read."""
+        async with self.parts.database.write() as connection:
+            await connection.execute(
+                update(Mailbox)
+                .where(Mailbox.tenant == self.tenant, Mailbox.id == MAILBOX)
+                .values(read_until=until)
+            )
 
     async def case_of(self, row_id: int) -> str:
         """Return the case of a ledger row."""
@@ -207,6 +218,7 @@ async def office(server: Client, folder: Path, sink: SmtpSink) -> AsyncIterator[
         blobs=blobs,
         delivery=delivery,
         smtp=smtp,
+        links=links(box, "http://127.0.0.1:8000"),
     )
     await _attach(database, tenant, box, sink.port)
     attached = await intake.attach(
@@ -243,6 +255,8 @@ async def _attach(database: Database, tenant: str, box: SecretBox, smtp_port: in
                 smtp_tls="plain",
                 plus_addressing=True,
                 replies_per_day=50,
+                # As if a watch always had read all that there is.
+                read_until=utc_now() + timedelta(days=3650),
                 created_at=utc_now(),
             )
         )

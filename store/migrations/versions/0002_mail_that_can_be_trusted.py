@@ -76,6 +76,13 @@ def upgrade() -> None:
     )
     op.create_index("files_by_intake", "files", ["tenant", "intake_id"])
     op.create_table(
+        "outbox_recipients",
+        sa.Column("tenant", sa.String(64), nullable=False),
+        sa.Column("address", sa.String(320), nullable=False),
+        sa.Column("outbox_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "address", "outbox_id"),
+    )
+    op.create_table(
         "reconciliations",
         sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
         sa.Column("tenant", sa.String(64), nullable=False),
@@ -91,6 +98,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Take them away again."""
     op.drop_table("reconciliations")
+    op.drop_table("outbox_recipients")
     op.drop_table("files")
     for name, table, _ in reversed(_INDEXES):
         op.drop_index(name, table)

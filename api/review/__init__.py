@@ -1,0 +1,1 @@
+"""What waits for a person: mails under review, and mails in quarantine."""

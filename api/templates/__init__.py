@@ -1,0 +1,1 @@
+"""Mail templates: what a mail would say, before it is sent."""

@@ -1,0 +1,76 @@
+"""`python -m bench.intake_watch FOLDER PORT USER UIDVALIDITY MAILS` takes in a full mailbox.
+
+A process of its own, so that its memory is that of intake: the watch, its ledger on SQLite with
+full sync, its blobs, its parser. Nothing is delivered to cases, whose speed is another number.
+Prints the seconds from the login to the last row.
+"""
+
+import asyncio
+import contextlib
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from sqlalchemy import func, select
+
+from bench.product import SPEC
+from contracts.logs import configure_logs
+from ledgers.delivery import Delivery
+from ledgers.parsing import Parser
+from ledgers.watch import MailboxWatch
+from store.blobs import Blobs
+from store.database import Database
+from store.migrate import migrate
+from store.tables import Intake, IntakeState
+from tests.ledgers.world import TENANT, World
+
+LOOK_EVERY_SECONDS = 0.05
+
+
+class NoDelivery(Delivery):
+    """Leaves every row where intake has put it."""
+
+    async def deliver_now(self, tenant: str, row_ids: Sequence[int]) -> None:
+        """Do nothing."""
+
+
+async def main(folder: Path, imap_port: int, user: str, uidvalidity: int, mails: int) -> float:
+    """Take in so many mails, and return the seconds."""
+    configure_logs("info", (folder / "log.jsonl").open("w"))
+    database = Database(f"sqlite+aiosqlite:///{folder / 'intake.db'}", short_statements=True)
+    await migrate(database)
+    world = World(database)
+    await world.register(SPEC)
+    mailbox = await world.mailbox(definition=SPEC["id"], imap_port=imap_port, imap_username=user)
+    await world.attach(mailbox, uidvalidity=uidvalidity)
+    delivery = NoDelivery(database, None, world.box)  # type: ignore[arg-type]  # asked for nothing
+    blobs = Blobs((folder / "blobs").as_uri())
+    watch = MailboxWatch(delivery, blobs, Parser(), world.keys)
+    start = time.perf_counter()
+    task = asyncio.create_task(watch.run(TENANT, mailbox))
+    routed = asyncio.create_task(_until_routed(database, mails))
+    await asyncio.wait({task, routed}, return_when=asyncio.FIRST_COMPLETED)
+    seconds = time.perf_counter() - start
+    if not routed.done():
+        raise RuntimeError(f"the watch ended first: {task}")
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    await database.close()
+    return seconds
+
+
+async def _until_routed(database: Database, mails: int) -> None:
+    query = select(func.count()).where(Intake.state == IntakeState.ROUTED)
+    while True:
+        async with database.read() as connection:
+            if (await connection.execute(query)).scalar_one() >= mails:
+                return
+        await asyncio.sleep(LOOK_EVERY_SECONDS)
+
+
+if __name__ == "__main__":
+    folder, port, user, uidvalidity, mails = sys.argv[1:]
+    seconds = asyncio.run(main(Path(folder), int(port), user, int(uidvalidity), int(mails)))
+    print(seconds)  # noqa: T201  # its answer

@@ -1,0 +1,121 @@
+"""The working copy of a case in one step: what the parts of the token game read and change.
+
+A step makes one, plays on it, and takes the next state from it; the state that it began with stays
+as it was.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from cases.actions import Command
+from cases.events import Event
+from cases.fields import Facts
+from cases.guards import Verdict
+from cases.limits import MAX_TRACED_LEAVES
+from cases.marking import Marking
+from cases.net import Net, NumberedTask, Task
+from cases.state import ActionKey, CaseState, Held
+from cases.trace import TraceEntry, TraceKind
+
+Explained = tuple[tuple[str, tuple[Verdict, ...]], ...]
+
+
+class Working:
+    """A case's state, open to change, and what the step has asked for and noted so far."""
+
+    def __init__(self, net: Net, state: CaseState, now: datetime) -> None:
+        self.net = net
+        self.now = now
+        self.commands: list[Command] = []
+        self.trace: list[TraceEntry] = []
+        self.consumed: list[str] = []
+        self.marking = Marking(net, state.tokens)
+        self.running = dict(state.running)
+        self.beside = dict(state.beside)
+        self.holding: Mapping[ActionKey, Held] = state.holding
+        self.newly_held: tuple[ActionKey, ...] = ()
+        self.outcomes = list(state.outcomes)
+        self.waiting = list(state.waiting)
+        self.data = state.data
+        self.label = state.label
+        self.confidence = state.confidence
+        self.status = state.status
+        self.reason = state.reason
+        self.firings = state.firings
+        self.tokens_made = state.tokens_made
+        self.core_version = state.core_version
+        self.unfed = 0  # firings since an event of the outside was last taken
+
+    def state(self) -> CaseState:
+        """Return the state that the step leads to."""
+        return CaseState(
+            tokens=self.marking.tokens,
+            running=self.running,
+            beside=self.beside,
+            holding=self.holding,
+            outcomes=tuple(self.outcomes),
+            waiting=tuple(self.waiting),
+            data=self.data,
+            label=self.label,
+            confidence=self.confidence,
+            status=self.status,
+            reason=self.reason,
+            firings=self.firings,
+            tokens_made=self.tokens_made,
+            core_version=self.core_version,
+        )
+
+    def facts(self, event: Event | None) -> Facts:
+        """Return what guards may ask for while an event is taken."""
+        if event is None:
+            return Facts(None, {}, self.data, self.label, self.confidence)
+        return Facts(event.type, event.data, self.data, self.label, self.confidence)
+
+    def chosen(self, enabled: Sequence[NumberedTask], event: Event | None) -> NumberedTask | None:
+        """Return the first task whose guard holds."""
+        facts = None
+        for entry in enabled:
+            guard = entry.task.guard
+            if guard is None:
+                return entry
+            facts = facts or self.facts(event)
+            if guard.holds(facts):
+                return entry
+        return None
+
+    def explained(self, tasks: Sequence[Task], event: Event | None) -> Explained:
+        """Return what each guard says, leaf by leaf, as far as a trace has room for it."""
+        guarded = [(task.id, task.guard) for task in tasks if task.guard is not None]
+        if not guarded:
+            return ()
+        facts = self.facts(event)
+        explained: list[tuple[str, tuple[Verdict, ...]]] = []
+        room = MAX_TRACED_LEAVES
+        for task, guard in guarded:
+            if room >= len(guard.leaves):
+                room -= len(guard.leaves)
+                explained.append((task, guard.explain(facts)))
+        return tuple(explained)
+
+    def note(
+        self,
+        kind: TraceKind,
+        *,
+        firing: int | None = None,
+        task: str | None = None,
+        event: Event | None = None,
+        cause: str | None = None,
+    ) -> TraceEntry:
+        """Add an entry to the trace and return it."""
+        entry = TraceEntry(kind, self.now, firing, task, event, cause)
+        self.trace.append(entry)
+        return entry
+
+    def states(self, places: Sequence[str]) -> tuple[str, ...]:
+        """Return the states that people see for some places."""
+        return tuple([self.net.places[place].state for place in places])
+
+    def visible_states(self) -> tuple[str, ...]:
+        """Return the states in which people see the case, each once."""
+        inside = [token.place for held in self.running.values() for token in held.tokens]
+        return tuple(dict.fromkeys(self.states([*self.marking.tokens, *inside])))

@@ -1,0 +1,129 @@
+"""Replies that are held: for a while by the case, or by the outbox until a person decides."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from contracts.case import RESOLVED_EVENT, TAKE_SIGNAL
+from contracts.clock import utc_now
+from contracts.steps import CaseEvent
+from tests.product.mails import customer_mail
+from tests.servers.smtp_sink import Fault
+from tests.workflows.definitions import SUPPORT
+from tests.workflows.office import ADDRESS, Office
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+CUSTOMER = "first@customer.test"
+
+
+def _with_reply(reply: dict[str, Any], **more: Any) -> dict[str, Any]:
+    states = {
+        "received": {
+            "enter": [{"reply": {"template": "acknowledged", **reply}}],
+            "on": [
+                {"event": "taken_over"},
+                {"event": "resolved", "to": "closed"},
+                {"event": "action_failed", "to": "failed"},
+                {"event": "bounce", "to": "bounced"},
+            ],
+        },
+        "failed": {"on": [{"event": "close", "to": "closed"}]},
+        "bounced": {"on": [{"event": "close", "to": "closed"}]},
+        "closed": {"final": True},
+    }
+    return {**SUPPORT, "start": "received", "states": states, **more}
+
+
+async def _until_traced(desk: Office, case_id: str, kind: str) -> dict[str, Any]:
+    async with asyncio.timeout(20):
+        while True:
+            found = [entry for entry in await desk.trace(case_id) if entry["kind"] == kind]
+            if found:
+                return found[0]
+            await asyncio.sleep(0.02)
+
+
+async def test_a_reply_goes_out_once_its_hold_is_over(timeless: Office) -> None:
+    await timeless.register(_with_reply({"hold": "2 days"}))
+    await timeless.start_workers()
+    case_id = await timeless.receive(customer_mail(CUSTOMER, ADDRESS, "a question", "Hello"))
+    await timeless.until_sent(case_id, 1)
+    released = await _until_traced(timeless, case_id, "released")
+    assert released["did"] == ["reply acknowledged"]
+
+
+async def test_a_person_who_takes_the_case_over_withdraws_a_held_reply(desk: Office) -> None:
+    await desk.register(_with_reply({"hold": "10 minutes"}))
+    await desk.start_workers()
+    case_id = await desk.receive(customer_mail(CUSTOMER, ADDRESS, "a question", "Hello"))
+    view = await desk.until_state(case_id, "received")
+    assert [deadline.does for deadline in view.deadlines] == ["reply acknowledged goes out"]
+    await desk.door.accept(desk.tenant, case_id, "1", "taken_over", {})
+    withdrawn = await _until_traced(desk, case_id, "withdrawn")
+    assert withdrawn["notes"] == ["reply acknowledged: a person has taken the case over"]
+    assert await desk.outbox(case_id) == []
+
+
+async def _resolve(desk: Office, case_id: str, outcome: str, number: int) -> None:
+    event = CaseEvent(
+        id=1_000_000 + number,
+        type=RESOLVED_EVENT,
+        at=utc_now(),
+        data={"firing": 1, "index": 0, "outcome": outcome, "reason": "no", "by": "lead"},
+    )
+    await desk.workflow(case_id).signal(TAKE_SIGNAL, [event])
+
+
+async def test_the_core_hears_of_a_held_reply_only_once_a_person_has_decided(
+    desk: Office,
+) -> None:
+    await desk.register(_with_reply({"approve": "leads"}))
+    await desk.start_workers()
+    case_id = await desk.receive(customer_mail(CUSTOMER, ADDRESS, "a question", "Hello"))
+    async with asyncio.timeout(20):
+        while [row.state for row in await desk.outbox(case_id)][:1] != ["held"]:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    assert (await desk.until_state(case_id, "received")).status == "open"
+    await _resolve(desk, case_id, "failed", 1)
+    await desk.until_state(case_id, "failed")
+
+
+async def test_what_nobody_waits_for_any_more_is_the_event_resolved(desk: Office) -> None:
+    await desk.register(_with_reply({}))
+    await desk.start_workers()
+    case_id = await desk.receive(customer_mail(CUSTOMER, ADDRESS, "a question", "Hello"))
+    await desk.until_sent(case_id, 1)
+    await _resolve(desk, case_id, "done", 1)
+    await _resolve(desk, case_id, "done", 2)
+    assert await asyncio.wait_for(desk.workflow(case_id).result(), 20) == "closed"
+
+
+async def test_a_recipient_that_the_server_refuses_is_a_bounce(desk: Office) -> None:
+    teams = {"leads": ["leads@everpost.test", "other@everpost.test"]}
+    definition = _with_reply({}, teams=teams)
+    notify = {"notify": {"team": "leads", "template": "overdue"}}
+    definition["states"]["received"]["enter"] = [notify]
+    await desk.register(definition)
+    desk.sink.script.append(Fault.FIRST_RCPT_REFUSED)
+    await desk.start_workers()
+    case_id = await desk.receive(customer_mail(CUSTOMER, ADDRESS, "a question", "Hello"))
+    await desk.until_state(case_id, "bounced")
+
+
+async def test_people_hear_of_a_refused_recipient_that_nothing_handles(desk: Office) -> None:
+    teams = {"leads": ["leads@everpost.test", "other@everpost.test"]}
+    definition = _with_reply({}, teams=teams)
+    definition["states"]["received"] = {
+        "enter": [{"notify": {"team": "leads", "template": "overdue"}}],
+        "on": [{"event": "close", "to": "failed"}, {"event": "lost", "to": "bounced"}],
+    }
+    await desk.register(definition)
+    desk.sink.script.append(Fault.FIRST_RCPT_REFUSED)
+    await desk.start_workers()
+    case_id = await desk.receive(customer_mail(CUSTOMER, ADDRESS, "a question", "Hello"))
+    async with asyncio.timeout(20):
+        while len(rows := await desk.outbox(case_id)) < 2:  # noqa: ASYNC110 (no event tells)
+            await asyncio.sleep(0.02)
+    assert [row.kind for row in rows] == ["notify", "notify"]
