@@ -33,7 +33,11 @@ _SEND_CONTENT = 354
 
 @dataclass(frozen=True, slots=True)
 class SmtpAccount:
-    """Which server sends, and how to log in. Hashable; the password never shows in its repr."""
+    """Which server sends, and how to log in. Hashable; the password never shows in its repr.
+
+    `mailbox` says whose mails they are: each has connections of its own, also where several send
+    through one relay without a login, so that no mailbox's flood stands before another's mail.
+    """
 
     host: str
     port: int
@@ -41,6 +45,7 @@ class SmtpAccount:
     username: str | None = None
     password: SecretStr | None = None
     ca_file: Path | None = None
+    mailbox: str = ""
 
 
 class SessionEnded(Exception):  # an event, and it never leaves these clients

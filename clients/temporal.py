@@ -18,6 +18,7 @@ from temporalio.client import (
     WorkflowExecutionStatus,
 )
 from temporalio.common import (
+    Priority,
     SearchAttributePair,
     TypedSearchAttributes,
     WorkflowIDConflictPolicy,
@@ -86,6 +87,8 @@ class Temporal:
                     else WorkflowIDReusePolicy.REJECT_DUPLICATE
                 ),
                 search_attributes=_attributes(start),
+                # A flood in one mailbox must not stand before another's mail.
+                priority=Priority(fairness_key=start.mailbox_id or start.tenant),
                 static_summary=f"{start.definition}: {start.subject}"[:200],
                 rpc_timeout=RPC_TIMEOUT,
             )

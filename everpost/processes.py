@@ -61,8 +61,8 @@ def embedded_stages(settings: Settings) -> Stages:
 
 
 def _temporal(settings: Settings) -> Process:
-    # The last four settings take a step through the server from 50 ms to 10: one partition a
-    # queue, and no limit on how often the single store may be polled.
+    # One partition a queue, and no limit on how often the single store may be polled, take a
+    # step through the server from 50 ms to 10. With fairness, mailboxes take turns.
     return Process(
         name="temporal",
         command=(
@@ -78,6 +78,7 @@ def _temporal(settings: Settings) -> Process:
             *("--sqlite-pragma", "synchronous=1"),
             *("--dynamic-config-value", "matching.numTaskqueueReadPartitions=1"),
             *("--dynamic-config-value", "matching.numTaskqueueWritePartitions=1"),
+            *("--dynamic-config-value", "matching.enableFairness=true"),
             *("--dynamic-config-value", "history.transferProcessorMaxPollRPS=2000"),
             *("--dynamic-config-value", "history.timerProcessorMaxPollRPS=2000"),
             *(

@@ -113,6 +113,7 @@ def _account(
             tls=_TLS[Tls(row.smtp_tls)],
             username=row.smtp_username,
             password=SecretStr(secrets.decrypt(row.smtp_secret)) if row.smtp_secret else None,
+            mailbox=f"{tenant}/{mailbox_id}",
         ),
     )
 
