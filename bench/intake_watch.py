@@ -1,7 +1,7 @@
 """`python -m bench.intake_watch FOLDER PORT USER UIDVALIDITY MAILS` takes in a full mailbox.
 
 A process of its own, so that its memory is that of intake: the watch, its ledger on SQLite with
-full sync, its blobs, its parser. Nothing is delivered to cases, whose speed is another number.
+full sync, its blobs, its parser. No case is started: their speed is another number.
 Prints the seconds from the login to the last row.
 """
 
@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from bench.product import SPEC
 from contracts.logs import configure_logs
@@ -28,11 +28,17 @@ from tests.ledgers.world import TENANT, World
 LOOK_EVERY_SECONDS = 0.05
 
 
-class NoDelivery(Delivery):
-    """Leaves every row where intake has put it."""
+class TakenAtOnce(Delivery):
+    """Writes down that the cases have taken their mails, without any case."""
 
     async def deliver_now(self, tenant: str, row_ids: Sequence[int]) -> None:
-        """Do nothing."""
+        """Mark the rows as applied: a watch reads no further while too many are not."""
+        async with self.database.write() as connection:
+            await connection.execute(
+                update(Intake)
+                .where(Intake.tenant == tenant, Intake.id.in_(row_ids))
+                .values(state=IntakeState.APPLIED)
+            )
 
 
 async def main(folder: Path, imap_port: int, user: str, uidvalidity: int, mails: int) -> float:
@@ -44,15 +50,15 @@ async def main(folder: Path, imap_port: int, user: str, uidvalidity: int, mails:
     await world.register(SPEC)
     mailbox = await world.mailbox(definition=SPEC["id"], imap_port=imap_port, imap_username=user)
     await world.attach(mailbox, uidvalidity=uidvalidity)
-    delivery = NoDelivery(database, None, world.box)  # type: ignore[arg-type]  # asked for nothing
+    delivery = TakenAtOnce(database, None, world.box)  # type: ignore[arg-type]  # asked for nothing
     blobs = Blobs((folder / "blobs").as_uri())
     watch = MailboxWatch(delivery, blobs, Parser(), world.keys)
     start = time.perf_counter()
     task = asyncio.create_task(watch.run(TENANT, mailbox))
-    routed = asyncio.create_task(_until_routed(database, mails))
-    await asyncio.wait({task, routed}, return_when=asyncio.FIRST_COMPLETED)
+    applied = asyncio.create_task(_until_applied(database, mails))
+    await asyncio.wait({task, applied}, return_when=asyncio.FIRST_COMPLETED)
     seconds = time.perf_counter() - start
-    if not routed.done():
+    if not applied.done():
         raise RuntimeError(f"the watch ended first: {task}")
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
@@ -61,8 +67,8 @@ async def main(folder: Path, imap_port: int, user: str, uidvalidity: int, mails:
     return seconds
 
 
-async def _until_routed(database: Database, mails: int) -> None:
-    query = select(func.count()).where(Intake.state == IntakeState.ROUTED)
+async def _until_applied(database: Database, mails: int) -> None:
+    query = select(func.count()).where(Intake.state == IntakeState.APPLIED)
     while True:
         async with database.read() as connection:
             if (await connection.execute(query)).scalar_one() >= mails:
