@@ -27,6 +27,7 @@ from mail.threading import TokenKeys
 from store.blobs import Blobs
 from store.database import Database
 from store.secrets import SecretBox
+from store.tables import OutboxState
 
 log = structlog.get_logger()
 
@@ -89,6 +90,8 @@ class Casework:
             reached(CrashPoint.OUTBOX_INTENDED)
         if row.held_for is HeldFor.APPROVAL:
             return await self._ask(row, account)
+        # What a decision has overtaken comes to its end all the same.
+        await self._send_letters(row, account, asks=False)
         return await self.sender.send(
             row,
             account,
@@ -108,26 +111,41 @@ class Casework:
 
     async def _ask(self, draft: Row, account: accounts.Account) -> SendOutcome:
         """Send the mails that ask for a draft's approval, each as far as it can be now."""
+        ended = await self._send_letters(draft, account, asks=True)
+        outcome = (await outbox.read(self.database, draft)).outcome()
+        if outcome is None:
+            # Decided meanwhile: its own workflow sends it, and the case hears of that.
+            raise TryLater("it was decided, and is being sent")
+        if outcome.outcome is Outcome.HELD and Outcome.DONE not in ended:
+            # Held for no approval that anybody knows of: the case tells its teams instead.
+            reason = "nobody could be asked for approval"
+            return outcome.model_copy(update={"reason": reason, "held_for": None})
+        return outcome
+
+    async def _send_letters(
+        self, draft: Row, account: accounts.Account, *, asks: bool
+    ) -> list[Outcome]:
+        """Bring the mails that ask for a draft's approval to their ends, and return these.
+
+        Without `asks` it is decided already, and no further one goes out.
+        """
         ended, waits = [], None
         for outbox_id in draft.letters:
             letter = await outbox.read(self.database, Key(draft.tenant, outbox_id))
+            if not asks and letter.state is OutboxState.INTENDED:
+                await resolving.withdraw(self.database, letter)
+                continue
             try:
-                # A second copy of a question does no harm.
+                # A second copy of a question does no harm while it waits for an answer.
                 sent = await self.sender.send(
-                    letter, account, uuid.uuid4().hex, resend_unknown=True
+                    letter, account, uuid.uuid4().hex, resend_unknown=asks
                 )
                 ended.append(sent.outcome)
             except TryLater as error:
                 waits = error
         if waits is not None:
             raise waits
-        outcome = (await outbox.read(self.database, draft)).outcome()
-        if outcome is None:
-            # Decided meanwhile: its own workflow sends it, and the case hears of that.
-            raise TryLater("it was decided, and is being sent")
-        if outcome.outcome is Outcome.HELD and Outcome.DONE not in ended:
-            return outcome.model_copy(update={"reason": "nobody could be asked for approval"})
-        return outcome
+        return ended
 
     async def _send_row(self, asked: OutboxRow) -> SendOutcome:
         row = await outbox.read(self.database, Key(asked.tenant, asked.outbox_id))

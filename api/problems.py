@@ -208,10 +208,17 @@ async def _invalid(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 (as above)
     # Only place and message: the input may be a password.
     problems = [
-        Problem(".".join(str(part) for part in found["loc"]), _MEMBER.sub(r"\1", found["msg"]))
+        Problem(".".join(str(part) for part in found["loc"]), _told(found["type"], found["msg"]))
         for found in error.errors()
     ]
     return problem_response(INVALID, "Correct what `problems` names.", problems)
+
+
+def _told(kind: str, message: str) -> str:
+    """Return what pydantic says of a mistake, without what only its own users know."""
+    if kind == "extra_forbidden":
+        return "there is no such field: remove it, or correct its name"
+    return _MEMBER.sub(r"\1", message).removeprefix("Value error, ")
 
 
 async def _database_down(_request: Request, error: Exception) -> Response:

@@ -5,21 +5,14 @@ All problems are named at once, each with its place and, for a misspelt name, th
 
 from collections.abc import Iterator, Mapping
 
-from cases.conditions import WITH_LIST, WITH_NUMBER, WITH_TEXT, WITHOUT_VALUE, Condition, Op
-from cases.data import DataFormat, DataSchema, DataType, problems_of_value
+from cases.condition_checks import ConditionChecks, Place
+from cases.conditions import Condition
+from cases.data import DataSchema, problems_of_value
 from cases.durations import BadDuration, duration_of
 from cases.errors import Problem
-from cases.fields import BadField, reader_of
-from cases.guards import leaf_of
-from cases.limits import (
-    MAX_CONDITION_DEPTH,
-    MAX_CONDITION_LEAVES,
-    MAX_LIST_CHOICES,
-    MAX_PATTERNS_PER_CONDITION,
-)
+from cases.field_checks import FieldChecks
 from cases.nearest import nearest
 from cases.notation import ADDRESS
-from cases.patterns import BadPattern
 from cases.states import (
     UNCLASSIFIED,
     Action,
@@ -29,9 +22,7 @@ from cases.states import (
     Start,
     State,
 )
-from cases.values import JSON, kind_of, place_of, place_under, shown_text
-
-Place = tuple[str | int, ...]
+from cases.values import JSON, place_of, place_under, shown_text
 
 
 def problems_in(definition: Definition, *, mended: bool = False) -> Iterator[Problem]:
@@ -76,7 +67,8 @@ class _Checks:
 
     def __init__(self, definition: Definition) -> None:
         self._definition = definition
-        self._labels = [*definition.labels, UNCLASSIFIED]
+        self._fields = FieldChecks(definition)
+        self._conditions = ConditionChecks(self._fields, [*definition.labels, UNCLASSIFIED])
 
     def references(self) -> Iterator[Problem]:
         """Yield names, values and durations that are wrong in themselves."""
@@ -139,36 +131,19 @@ class _Checks:
         if to is not None and to not in self._definition.states:
             yield self._no_state((*place, "to"), to)
         if when is not None:
-            yield from self._condition((*place, "when"), when)
+            yield from self._conditions.problems((*place, "when"), when)
 
     def _time(self, place: Place, after: str | None, at: str | None) -> Iterator[Problem]:
         if after is not None:
             yield from self._duration((*place, "after"), after)
         if at is not None:
-            yield from self._moment((*place, "at"), at)
+            yield from self._fields.moment(place_of((*place, "at")), at)
 
     def _duration(self, place: Place, text: str) -> Iterator[Problem]:
         try:
             duration_of(text)
         except BadDuration as error:
             yield Problem(place_of(place), f"{shown_text(text)!r}: {error}")
-
-    def _moment(self, place: Place, at: str) -> Iterator[Problem]:
-        root, _, name = at.partition(".")
-        schema = self._definition.data.get(name)
-        where = place_of(place)
-        if root != "data" or not name:
-            yield Problem(where, "must be a field of the case data, as data.FIELD")
-        elif schema is None:
-            yield self._no_field(where, name, "data.")
-        elif schema.type is not DataType.STRING or schema.format is not DataFormat.DATE_TIME:
-            message = f"the field {name} must be declared {{type: string, format: date-time}}"
-            yield Problem(where, message)
-
-    def _no_field(self, where: str, name: str, prefix: str = "") -> Problem:
-        near = nearest(name, self._definition.data)
-        message = f"there is no field {shown_text(name)} under data"
-        return Problem(where, message, near and prefix + near)
 
     def _actions(self, place: Place, actions: tuple[Action, ...]) -> Iterator[Problem]:
         for index, action in enumerate(actions):
@@ -229,7 +204,7 @@ class _Checks:
         for index, field in enumerate(fields):
             where = place_of((*place, index))
             if field.partition(".")[0] in ("data", "event"):
-                yield from self._field(where, field)
+                yield from self._fields.field(where, field)
             else:
                 yield Problem(where, "must be data.FIELD or event.NAME that holds a file")
 
@@ -242,83 +217,20 @@ class _Checks:
     def _addressee(self, place: Place, to: str) -> Iterator[Problem]:
         where = place_of(place)
         if to.startswith("data."):
-            yield from self._data_field(where, to)
+            yield from self._fields.data_field(where, to)
         elif ADDRESS.fullmatch(to) is None:
             yield Problem(where, "must be a mail address, or data.FIELD that holds one")
-
-    def _data_field(self, where: str, field: str) -> Iterator[Problem]:
-        """Check a field that starts with `data.`: its first name must be declared."""
-        name = field.split(".")[1]
-        if name not in self._definition.data:
-            yield self._no_field(where, name, "data.")
 
     def _set(self, place: Place, field: str, value: JSON) -> Iterator[Problem]:
         where = place_of(place)
         schema = self._definition.data.get(field)
         if schema is None:
-            yield self._no_field(where, field)
+            yield self._fields.missing(where, field)
         source = source_of(value)
         if source is not None:
-            yield from self._field(f"{where}.from", source)
+            yield from self._fields.field(f"{where}.from", source)
         elif schema is not None and value is not None:
             yield from problems_of_value(schema, value, where)
-
-    def _field(self, where: str, field: str) -> Iterator[Problem]:
-        try:
-            reader_of(field)
-        except BadField as error:
-            yield Problem(where, f"{shown_text(field)!r} {error}", _nearest_field(field))
-            return
-        if field.startswith("data."):
-            yield from self._data_field(where, field)
-
-    def _condition(self, place: Place, condition: Condition) -> Iterator[Problem]:
-        leaves = patterns = 0
-        for here, depth, part in _parts_of(place, 1, condition):
-            if depth > MAX_CONDITION_DEPTH:
-                message = f"is nested more than {MAX_CONDITION_DEPTH} levels deep"
-                yield Problem(place_of(here), message)
-                return
-            if part.field is not None and part.op is not None:
-                leaves += 1
-                patterns += part.op is Op.MATCHES
-                yield from self._leaf(here, part.field, part.op, part.value)
-        if leaves > MAX_CONDITION_LEAVES:
-            message = f"has {leaves} comparisons; at most {MAX_CONDITION_LEAVES} are allowed"
-            yield Problem(place_of(place), message)
-        if patterns > MAX_PATTERNS_PER_CONDITION:
-            message = f"has {patterns} patterns; at most {MAX_PATTERNS_PER_CONDITION} are allowed"
-            yield Problem(place_of(place), message)
-
-    def _leaf(self, place: Place, field: str, op: Op, value: JSON) -> Iterator[Problem]:
-        fields = list(self._field(place_of((*place, "field")), field))
-        values = list(_value_problems(place_of((*place, "value")), op, value))
-        yield from fields
-        yield from values
-        if fields or values:
-            return
-        try:
-            leaf_of(field, op, value)
-        except BadPattern as error:
-            yield Problem(place_of((*place, "value")), f"{shown_text(str(value))!r} {error}")
-        if field == "label":
-            yield from self._label(place, op, value)
-        if field == "confidence" and op not in (*WITH_NUMBER, *WITHOUT_VALUE, Op.IS, Op.IS_NOT):
-            message = "confidence is a number from 0 to 1: compare it with at_least or less_than"
-            yield Problem(place_of((*place, "op")), message)
-
-    def _label(self, place: Place, op: Op, value: JSON) -> Iterator[Problem]:
-        if op in WITH_NUMBER:
-            message = "label is text: compare it with is or in"
-            yield Problem(place_of((*place, "op")), message)
-        if op not in (Op.IS, Op.IS_NOT, *WITH_LIST):
-            return
-        several = isinstance(value, list | tuple)
-        for index, label in enumerate(value if isinstance(value, list | tuple) else [value]):
-            if label not in self._labels:
-                where = place_of((*place, "value", index) if several else (*place, "value"))
-                message = f"there is no label {shown_text(str(label))}"
-                yield Problem(where, message, nearest(label, self._labels))
 
     def _unreachable(self) -> Iterator[Problem]:
         states = self._definition.states
@@ -355,60 +267,12 @@ class _Checks:
                 yield Problem(where, message)
 
 
-def _nearest_field(field: str) -> str | None:
-    """Return the field that a wrong one was meant to be: a fixed one, or one with a better root."""
-    root, _, rest = field.partition(".")
-    near = nearest(root, ("event", "data"))
-    if near is not None and all(rest.split(".")):
-        return f"{near}.{shown_text(rest)}"
-    return nearest(field, ("label", "confidence", "event.type"))
-
-
 def source_of(value: JSON) -> str | None:
     """Return the field that `{from: FIELD}` names, or None for a value that is meant literally."""
     if isinstance(value, Mapping) and list(value) == ["from"]:
         source = value["from"]
         return source if isinstance(source, str) else ""
     return None
-
-
-def _parts_of(
-    place: Place, depth: int, condition: Condition
-) -> Iterator[tuple[Place, int, Condition]]:
-    """Yield a condition and all its parts, each with its place and depth.
-
-    Recursion is bounded: the document's own depth is.
-    """
-    yield place, depth, condition
-    for key, parts in (("all", condition.all), ("any", condition.any)):
-        for index, part in enumerate(parts or ()):
-            yield from _parts_of((*place, key, index), depth + 1, part)
-    if condition.not_ is not None:
-        yield from _parts_of((*place, "not"), depth + 1, condition.not_)
-
-
-def _value_problems(where: str, op: Op, value: JSON) -> Iterator[Problem]:
-    """Yield what is wrong with the value that an op is given."""
-    if op in WITHOUT_VALUE:
-        if value is not None:
-            yield Problem(where, f"{op} needs no value")
-    elif value is None:
-        yield Problem(where, f"{op} needs a value")
-    elif op in WITH_LIST:
-        if not isinstance(value, list | tuple) or not all(map(_is_scalar, value)) or not value:
-            yield Problem(where, f"{op} needs a list of texts or numbers, such as [a, b]")
-        elif len(value) > MAX_LIST_CHOICES:
-            yield Problem(where, f"has more than {MAX_LIST_CHOICES} choices")
-    elif not _is_scalar(value):
-        yield Problem(where, f"{op} needs text or a number, not {kind_of(value)}")
-    elif op in WITH_NUMBER and (isinstance(value, str | bool)):
-        yield Problem(where, f"{op} needs a number, not {kind_of(value)}")
-    elif op in WITH_TEXT and not isinstance(value, str):
-        yield Problem(where, f"{op} needs text, not {kind_of(value)}")
-
-
-def _is_scalar(value: JSON) -> bool:
-    return isinstance(value, str | int | float)
 
 
 def _schema_problems(schema: DataSchema, where: str) -> Iterator[Problem]:

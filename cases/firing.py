@@ -45,11 +45,14 @@ def fire(
     note = TraceEntry(TraceKind.FIRED, work.now, work.firings, task.id, event, cause)
     work.trace.append(note)
     note.enabled = tuple([candidate.task.id for candidate in enabled])
-    note.guards = work.explained([candidate.task for candidate in enabled], event)
+    note.guards = work.explained(enabled, event)
     tokens = work.marking.take(task, token)
     note.came_from = work.states([taken.place for taken in tokens])
     basis = basis_of(work, task, tokens, event, due)
-    _act(work, task, Firing(work.firings, task.id, tokens, event, cause, 0, basis), note)
+    if task.actions:
+        _act(work, task, Firing(work.firings, task.id, tokens, event, cause, 0, basis), note)
+    else:
+        _complete(work, task, tokens, event, cause, basis, note)
 
 
 def end_action(work: Working, ended: ActionEnded) -> None:
@@ -111,6 +114,7 @@ def _go_on(work: Working, firing: Firing, ended: ActionEnded) -> None:
 
 def _act(work: Working, task: Task, firing: Firing, note: TraceEntry) -> None:
     """Do a task's actions from where it stands, until one holds its tokens or all are done."""
+    reason = None
     for index in range(firing.position, len(task.actions)):
         planned = task.actions[index]
         action = planned.action
@@ -119,41 +123,49 @@ def _act(work: Working, task: Task, firing: Firing, note: TraceEntry) -> None:
             case SetData():
                 set_field(work, action, firing, note)
             case CloseCase():
-                _complete(work, task, firing, note)
-                _close(work, action.reason)
-                return
+                reason = action.reason
+                break
             case Classify() | Reply() | Notify():
                 if ask(work, planned, action, index, firing, note):
                     work.running[firing.number] = firing.held_at(index + 1)
                     return
             case _:
                 assert_never(action)
-    _complete(work, task, firing, note)
+    _complete(work, task, firing.tokens, firing.event, firing.cause, firing.basis, note)
+    if reason is not None:
+        _close(work, reason)
 
 
-def _complete(work: Working, task: Task, firing: Firing, note: TraceEntry) -> None:
+def _complete(
+    work: Working,
+    task: Task,
+    tokens: Sequence[Token],
+    event: Event | None,
+    cause: str | None,
+    basis: datetime | None,
+    note: TraceEntry,
+) -> None:
     """Empty what the task cancels and fill its outputs, in one go."""
     if task.cancel_places:
         work.marking.empty(task.cancel_places)
     if task.cancel_tasks:
         kept = work.running.items()
         work.running = {n: held for n, held in kept if held.task not in task.cancel_tasks}
-    branches = task.outputs if task.split is Split.ALL else _branches(work, task, firing)
+    branches = task.outputs if task.split is Split.ALL else _branches(work, task, event)
     for branch in branches:
         for _ in range(branch.weight):
-            if task.keeps_visit and firing.tokens:
-                _put_back(work, task, firing.tokens[0], branch.place)
+            if task.keeps_visit and tokens:
+                _put_back(work, task, tokens[0], branch.place)
             else:
-                since = firing.basis or work.now
-                put_new(work, branch.place, firing.event, firing.cause, since)
+                put_new(work, branch.place, event, cause, basis or work.now)
     places = [branch.place for branch in branches]
     note.went_to = work.states(places)
     close_where_final(work, places)
 
 
-def _branches(work: Working, task: Task, firing: Firing) -> Sequence[Branch]:
+def _branches(work: Working, task: Task, event: Event | None) -> Sequence[Branch]:
     """Return the outputs that a task chooses (WCP-4, WCP-6); the last is the default."""
-    facts = work.facts(firing.event)
+    facts = work.facts(event)
     chosen = [b for b in task.outputs if b.guard is None or b.guard.holds(facts)]
     return (chosen[:1] if task.split is Split.FIRST else chosen) or task.outputs[-1:]
 

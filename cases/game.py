@@ -15,7 +15,7 @@ from cases.errors import IllegalEvent
 from cases.events import TRANSIENT_EVENTS, ActionEnded, Event, Input, TimePassed
 from cases.firing import close_where_final, end_action, fire, put_new
 from cases.leftovers import drop_transient, keep_event, note_untaken, report_outcomes
-from cases.net import NumberedTask, Task
+from cases.net import NumberedTask
 from cases.state import CaseState, CaseStatus, Token
 from cases.timers import running_timers, timer_order
 from cases.trace import TraceKind
@@ -104,7 +104,11 @@ def park(work: Working, reason: str) -> None:
 def settle(work: Working) -> None:
     """Fire what can fire, until nothing can."""
     while work.status is CaseStatus.OPEN:
-        if not (_fire_automatic(work) or _fire_outcome(work) or _fire_waiting(work)):
+        if not (
+            _fire_automatic(work)
+            or (work.outcomes and _fire_outcome(work))
+            or (work.waiting and _fire_waiting(work))
+        ):
             break
 
 
@@ -195,15 +199,15 @@ def _fire_deadline(work: Working, due: datetime, entry: NumberedTask, token: Tok
     if work.chosen([entry], None):
         fire(work, entry, [entry], None, token.cause, token, due)
     else:
-        _miss(work, entry.task, token)
+        _miss(work, entry, token)
     settle(work)
     if work.holding:
         holding.come_to_rest(work)
 
 
-def _miss(work: Working, task: Task, token: Token) -> None:
+def _miss(work: Working, entry: NumberedTask, token: Token) -> None:
     """Note that a deadline was due and its guard said no: it does not come back this visit."""
-    work.marking.note_fired(token, task.id)
-    note = work.note(TraceKind.MISSED, task=task.id, cause=token.cause)
+    work.marking.note_fired(token, entry.task.id)
+    note = work.note(TraceKind.MISSED, task=entry.task.id, cause=token.cause)
     note.came_from = note.went_to = work.states([token.place])
-    note.guards = work.explained([task], None)
+    note.guards = work.explained([entry], None)

@@ -30,7 +30,7 @@ def note_untaken(work: Working, event: Event, kind: TraceKind) -> None:
     note.came_from = note.went_to = work.states(list(work.marking.tokens))
     enabled = work.marking.listeners(event.type)
     note.enabled = tuple([entry.task.id for entry in enabled])
-    note.guards = work.explained([entry.task for entry in enabled], event)
+    note.guards = work.explained(enabled, event)
 
 
 def report_outcomes(work: Working) -> None:

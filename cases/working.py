@@ -13,7 +13,7 @@ from cases.fields import Facts
 from cases.guards import Verdict
 from cases.limits import MAX_TRACED_LEAVES
 from cases.marking import Marking
-from cases.net import Net, NumberedTask, Task
+from cases.net import Net, NumberedTask
 from cases.state import ActionKey, CaseState, Held
 from cases.trace import TraceEntry, TraceKind
 
@@ -83,9 +83,9 @@ class Working:
                 return entry
         return None
 
-    def explained(self, tasks: Sequence[Task], event: Event | None) -> Explained:
-        """Return what each guard says, leaf by leaf, as far as a trace has room for it."""
-        guarded = [(task.id, task.guard) for task in tasks if task.guard is not None]
+    def explained(self, entries: Sequence[NumberedTask], event: Event | None) -> Explained:
+        """Return what each task's guard says, leaf by leaf, as far as a trace has room for it."""
+        guarded = [(e.task.id, e.task.guard) for e in entries if e.task.guard is not None]
         if not guarded:
             return ()
         facts = self.facts(event)

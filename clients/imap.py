@@ -199,6 +199,13 @@ class ImapConnection(ImapSession):
             await self._noop(alive_within)
         return protocol.news.is_set()
 
+    def wake(self) -> None:
+        """End a `wait` as if mail had come; one that is yet to begin too, unless uids() is first.
+
+        For other tasks of the same event loop: nothing is sent but what ends IDLE.
+        """
+        self._protocol.news.set()
+
     async def _poll(self, at_most: timedelta, alive_within: timedelta) -> bool:
         deadline = asyncio.get_running_loop().time() + at_most.total_seconds()
         while True:

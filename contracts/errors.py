@@ -177,7 +177,9 @@ class RowDecided(CallerError):
         became = f"it is {state}" + (f" with case {case_id}" if case_id else "")
         became += f" ({reason})" if reason else ""
         became += f", decided by {by}" if by else ""
-        super().__init__(f"Row {row_id} is not in {asked}: {became}. Nothing was changed.")
+        super().__init__(
+            f"Row {row_id} is not in the state {asked}: {became}. Nothing was changed."
+        )
         self.row_id = row_id
         self.state = state
 

@@ -112,7 +112,9 @@ def _outgoing(row: Entry) -> str:
     reason = f" ({row['reason']})" if row.get("reason") else ""
     to = phrase(row.get("recipients"))
     kind, state = row.get("kind"), row.get("state")
-    return one_line(f"{phrase(row.get('updated_at'))} {kind} to {to}: {state}{reason}", LINE_LENGTH)
+    number = f" (id {row['id']})" if row.get("id") else ""
+    when = phrase(row.get("updated_at"))
+    return one_line(f"{when} {kind} to {to}: {state}{reason}{number}", LINE_LENGTH)
 
 
 def _steps(steps: list[Entry]) -> Iterator[str]:

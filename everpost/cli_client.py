@@ -35,7 +35,7 @@ _ADVICE: Mapping[str, str] = {
     "case-data-invalid": "correct these places",
     "mailbox-invalid": "correct these places",
     "case-not-found": "`everpost cases list` shows what there is.",
-    "definition-not-found": "`everpost definitions list` shows what there is.",
+    "definition-not-found": "`everpost definitions list` shows them, each with its newest version.",
     "mailbox-not-found": "`everpost mailboxes list` shows what there is.",
     "mail-not-found": "`everpost outbox list` shows what there is.",
     "not-found": "there is nothing of this name; the lists show what there is.",

@@ -14,7 +14,7 @@ import typer
 
 from everpost.cli_client import call
 from everpost.cli_errors import CommandError, Commands
-from everpost.cli_output import columns, phrase
+from everpost.cli_output import columns, facts, phrase
 from everpost.settings import Settings, read_settings
 from everpost.terminal import one_line
 
@@ -69,7 +69,15 @@ def presets(
             "No preset knows this domain. `everpost mailboxes presets` lists all: choose the one"
             " of who hosts your mail."
         )
-    typer.echo(columns(items, PRESET_COLUMNS))
+    if address:
+        typer.echo("\n\n".join(_preset_facts(preset) for preset in items))
+    else:
+        typer.echo(columns(items, PRESET_COLUMNS))
+
+
+def _preset_facts(preset: Json) -> str:
+    """Lay one preset out for reading: in a table what its login needs would be cut."""
+    return facts({name.replace("_", " "): value for name, value in preset.items()})
 
 
 @app.command()
@@ -82,7 +90,10 @@ def test(mailbox: Annotated[str, typer.Argument(metavar="ID", help="Which mailbo
 def reconcile(mailbox: Annotated[str, typer.Argument(metavar="ID", help="Which mailbox.")]) -> None:
     """Compare a mailbox's server with the ledger now, and read what is missing."""
     call(read_settings(), "POST", f"/mailboxes/{quote(mailbox, safe='')}/reconcile")
-    typer.echo(f"Mailbox {one_line(mailbox)} is being compared with its server.")
+    typer.echo(
+        f"Mailbox {one_line(mailbox)} is being compared with its server. What was found is at"
+        f" GET /api/v1/mailboxes/{one_line(mailbox)}/reconciliations."
+    )
 
 
 @app.command()

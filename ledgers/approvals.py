@@ -26,8 +26,10 @@ from mail.threading import TokenKeys, mint_message_id, mint_token, plus_address
 from store.secrets import SecretBox
 
 LINK_LIFETIME = timedelta(days=14)
-LETTER_OFFSET = 20_000
-"""The least action index of such mails, beyond those of actions and notices."""
+LETTER_OFFSET = 1_000_000
+"""The least action index of such mails, beyond those of actions and of all notices.
+
+Each action has room for a hundred approvers, so nothing else may come after them."""
 
 _PURPOSE = b"everpost approval link 1"
 _TOKEN_MAX_CHARS = 1_024

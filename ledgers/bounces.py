@@ -10,9 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from contracts.model import Json
 from mail.message import DeliveryReport, FailedRecipient
 from mail.reports import failures
+from mail.threading import provider_id
 from store.tables import Outbox
 
 MAX_RECIPIENTS = 20
+# Of one mail so many failures are noted; whoever knows its id may report on it for ever.
+MAX_NOTED = 200
 TEXT_LIMIT = 500
 # Of cases whose token a report carries, so many mails are compared with its recipients.
 MAX_MAILS = 200
@@ -31,7 +34,6 @@ class Sent:
     recipients: frozenset[str]
     # Any: JSON, as the outbox wrote it.
     evidence: dict[str, Any]
-    by_id: bool
     has_new_evidence: bool = False
 
 
@@ -71,7 +73,6 @@ async def sent_mails(
             row.message_id,
             frozenset(address.lower() for address in row.recipients),
             dict(row.evidence or {}),
-            by_id=row.id in ids,
         )
         for row in rows
     ]
@@ -88,10 +89,18 @@ def reported_mail(
     """
     about = {entry.address.lower() for entry in report.recipients}
     if case_of_id is not None:
-        named = [mail for mail in sent if mail.by_id and mail.case_id == case_of_id]
+        named = [mail for mail in sent if mail.case_id == case_of_id and _has_id(mail, report)]
         reached = [mail for mail in named if about & mail.recipients]
         return next(iter(reached or named), None)
     return next((mail for mail in sent if mail.case_id in cases and about & mail.recipients), None)
+
+
+def _has_id(mail: Sent, report: DeliveryReport) -> bool:
+    """Tell whether a report names a mail, by our Message-ID or by the one of its provider."""
+    if report.message_id is None:
+        return False
+    provider = mail.evidence.get("provider_id")
+    return mail.message_id == report.message_id or provider == provider_id(report.message_id)
 
 
 def worst(report: DeliveryReport) -> FailedRecipient | None:
@@ -112,11 +121,20 @@ def bounce_facts(report: DeliveryReport, first: FailedRecipient, mail: Sent) -> 
     }
 
 
+def is_news(mail: Sent, report: DeliveryReport) -> bool:
+    """Tell whether a report says of a mail what none before has said."""
+    noted = mail.evidence.get("bounced", [])
+    known = {(str(entry["recipient"]).lower(), entry["status"], entry["hard"]) for entry in noted}
+    told = [_told(entry) for entry in failures(report)]
+    said = {(str(entry["recipient"]).lower(), entry["status"], entry["hard"]) for entry in told}
+    return len(noted) < MAX_NOTED and not said <= known
+
+
 def note(mail: Sent, report: DeliveryReport, row_id: int) -> None:
     """Add a report to the evidence of the mail that it is about."""
     failed = [_told(entry) | {"row": row_id} for entry in failures(report)[:MAX_RECIPIENTS]]
     known = mail.evidence.get("bounced", [])
-    mail.evidence["bounced"] = [*known, *failed][:MAX_RECIPIENTS]
+    mail.evidence["bounced"] = [*known, *failed][:MAX_NOTED]
     mail.has_new_evidence = True
 
 

@@ -31,6 +31,8 @@ from store.tables import Message, Outbox, OutboxRecipient, OutboxState, Particip
 __all__ = ["CAP_PERIOD", "Letters", "RequestChanged", "freeze", "index"]
 
 CAP_PERIOD = timedelta(days=1)
+# What the ledger keeps of a subject: "Re: " before the longest that a mail may bring is more.
+_SUBJECT_MAX_CHARS = 998
 
 # The mails that ask for the approval of the row with this number, with their action indexes.
 Letters = Callable[[int], Sequence[tuple[int, Frozen]]]
@@ -128,6 +130,7 @@ async def _insert(
 ) -> Row:
     now = utc_now()
     state, held_for, reason = first
+    subject = mail.subject[:_SUBJECT_MAX_CHARS]
     inserted = await connection.execute(
         insert(Outbox)
         .values(
@@ -146,7 +149,7 @@ async def _insert(
             correspondent=mail.recipients[0].lower() if mail.recipients else "",
             recipients=list(mail.recipients),
             envelope_from=mail.envelope_from,
-            subject=mail.subject,
+            subject=subject,
             raw=mail.raw,
             attempts=0,
             evidence={},
@@ -179,7 +182,7 @@ async def _insert(
         message_id=mail.message_id,
         recipients=mail.recipients,
         envelope_from=mail.envelope_from,
-        subject=mail.subject,
+        subject=subject,
         raw=mail.raw,
         lease_until=None,
         attempts=0,

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, bindparam, insert, not_, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, case, insert, not_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.errors import MailboxNotFound
@@ -19,6 +19,8 @@ from store.tables import Intake, IntakeState, Mailbox
 MAX_ATTEMPTS = 3
 RENUMBERED = "its UID lost its meaning before it was read"
 GONE = "gone before it could be read"
+# While a mail is still to be read, its reason is what remembers this across restarts.
+_LOST = "connections lost as it was fetched alone: "
 
 # What is still to be read if its UID is listed; a server may leave it out of one listing.
 _UNREAD = or_(
@@ -141,6 +143,19 @@ async def decided_uids(database: Database, watcher: Watcher) -> set[int]:
         return {uid for uid in rows.scalars() if uid is not None}
 
 
+async def released_uids(database: Database, watcher: Watcher) -> set[int]:
+    """Return the UIDs of mails that a person has let out of quarantine to be read after all."""
+    async with database.read() as connection:
+        rows = await connection.execute(
+            select(Intake.uid).where(
+                *_of(watcher),
+                Intake.state == IntakeState.SEEN,
+                Intake.decided_at.is_not(None),
+            )
+        )
+        return {uid for uid in rows.scalars() if uid is not None}
+
+
 async def forget_uids(database: Database, watcher: Watcher) -> None:
     """Take their UIDs from all rows: the server went back in time, as from a backup.
 
@@ -197,7 +212,12 @@ async def _count_attempt(
     await connection.execute(
         update(Intake)
         .where(*_of(watcher), Intake.uid.in_(uids))
-        .values(attempts=Intake.attempts + 1, state=IntakeState.SEEN, reason=None)
+        .values(
+            attempts=Intake.attempts + 1,
+            state=IntakeState.SEEN,
+            # How often a connection was lost over it, or that it is released, still holds.
+            reason=case((Intake.reason == GONE, None), else_=Intake.reason),
+        )
     )
 
 
@@ -205,11 +225,12 @@ async def _claims(
     connection: AsyncConnection, watcher: Watcher, uids: Sequence[int]
 ) -> list[Claim]:
     rows = await connection.execute(
-        select(Intake.id, Intake.uid, Intake.attempts)
+        select(Intake.id, Intake.uid, Intake.attempts, Intake.decided_at)
         .where(*_of(watcher), Intake.uid.in_(uids))
         .order_by(Intake.id)
     )
-    return [Claim(row.id, row.uid, row.attempts) for row in rows]
+    # What was decided of a mail that is to be read can only be its release.
+    return [Claim(row.id, row.uid, row.attempts, row.decided_at is not None) for row in rows]
 
 
 async def settle_gone(database: Database, watcher: Watcher, listed: Sequence[int]) -> None:
@@ -247,6 +268,31 @@ async def unclaim(database: Database, watcher: Watcher, row_ids: Sequence[int]) 
                 Intake.attempts > 0,
             )
             .values(attempts=Intake.attempts - 1)
+        )
+
+
+async def losses(database: Database, watcher: Watcher) -> dict[int, int]:
+    """Return how often the connection was lost over mails that are still to be read, by UID."""
+    async with database.read() as connection:
+        rows = await connection.execute(
+            select(Intake.uid, Intake.reason).where(
+                *_of(watcher),
+                Intake.state == IntakeState.SEEN,
+                Intake.uid.is_not(None),
+                Intake.reason.startswith(_LOST),
+            )
+        )
+        return {row.uid: int(row.reason.removeprefix(_LOST)) for row in rows}
+
+
+async def note_losses(database: Database, watcher: Watcher, row_id: int, count: int) -> None:
+    """Note how often the connection was lost while this mail alone was fetched."""
+    async with database.write() as connection:
+        await hold_epoch(connection, watcher)
+        await connection.execute(
+            update(Intake)
+            .where(*_of(watcher), Intake.id == row_id, Intake.state == IntakeState.SEEN)
+            .values(reason=f"{_LOST}{count}")
         )
 
 

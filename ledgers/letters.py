@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cases.definitions import Definition
@@ -90,7 +90,7 @@ async def gather(connection: AsyncConnection, blobs: Blobs, request: SendRequest
         case.mailbox_id,
         case.customer,
         case.subject,
-        await _incoming(connection, request),
+        await _incoming(connection, request, case.customer),
     )
     try:
         enclosures = await read_files(connection, blobs, request.tenant, request.attach)
@@ -99,11 +99,14 @@ async def gather(connection: AsyncConnection, blobs: Blobs, request: SendRequest
     return replace(facts, enclosures=enclosures)
 
 
-async def _incoming(connection: AsyncConnection, request: SendRequest) -> Incoming | None:
+async def _incoming(
+    connection: AsyncConnection, request: SendRequest, customer: str | None
+) -> Incoming | None:
     """Return the mail of the event that is answered, else the newest that a person wrote.
 
-    What robots wrote counts only where there is nothing else: an out-of-office notice must not
-    keep a later reply from the customer.
+    The customer's goes before what others wrote, a colleague to whom a notice went, say. What
+    robots wrote counts only where there is nothing else: an out-of-office notice must not keep a
+    later reply from the customer.
     """
     query = select(
         Message.at,
@@ -119,8 +122,9 @@ async def _incoming(connection: AsyncConnection, request: SendRequest) -> Incomi
         Message.case_id == request.case_id,
         Message.direction == "in",
     )
+    by_customer = func.lower(func.coalesce(Message.sender, "")) == (customer or "")
     newest_first = query.order_by(
-        Message.robot.is_not(None), Message.at.desc(), Message.id.desc()
+        Message.robot.is_not(None), by_customer.desc(), Message.at.desc(), Message.id.desc()
     ).limit(1)
     row = None
     if request.event_id is not None:

@@ -28,11 +28,15 @@ class Watcher:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A mail whose attempt has been counted; `attempts` includes this one."""
+    """A mail whose attempt has been counted; `attempts` includes this one.
+
+    `released` says that a person has let it out of quarantine.
+    """
 
     row_id: int
     uid: int
     attempts: int
+    released: bool = False
 
 
 @dataclass(frozen=True, slots=True)

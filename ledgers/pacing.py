@@ -1,8 +1,9 @@
-"""How fast a watch may take mail: by its mailbox's limit, and by how fast cases take it."""
+"""How fast a watch works: how often it looks, and how fast it may take mail."""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from sqlalchemy import select
 
@@ -11,6 +12,22 @@ from store.tables import Intake, IntakeState
 
 # So many mails of one mailbox may be on their way to cases; a flood's others wait on its server.
 WINDOW = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often a watch looks, and how long it waits."""
+
+    # Renewing IDLE this often is the poll that backs it up. With `alive_within` it bounds how long
+    # a half-open connection goes unnoticed: less than 60 s. A deadline does not wait for it:
+    # see `ledgers.wanted`.
+    recheck: timedelta = timedelta(seconds=25)
+    alive_within: timedelta = timedelta(seconds=15)
+    # How long a server may say nothing while it owes an answer.
+    silence: timedelta = timedelta(seconds=30)
+    full_listing: timedelta = timedelta(minutes=5)
+    first_retry: timedelta = timedelta(seconds=1)
+    longest_retry: timedelta = timedelta(seconds=60)
 
 
 @dataclass(slots=True)

@@ -87,18 +87,25 @@ async def resolve(
     by: str,
     *,
     evidence: Mapping[str, Json] | None = None,
+    only: HeldFor | None = None,
 ) -> Row:
     """Decide about a held or unknown mail, and return its row as it is then.
 
-    `evidence` is noted with the decision. Raises MailNotFound, and MailDecided where the mail
-    does not wait any more. Temporal may be down: the delivery watch starts what is to be sent.
+    `evidence` is noted with the decision; with `only`, what waits for anything else counts as
+    decided. Raises MailNotFound, and MailDecided where the mail does not wait any more, or waits
+    for something else than it did a moment before: whoever let a draft go has not decided about
+    what became unknown since. Temporal may be down: the delivery watch starts what is to be sent.
     """
     before = await _waiting(database, tenant, outbox_id)
+    if only is not None and before.held_for is not only:
+        raise MailDecided(outbox_id, before.state)
     text = await _text(before) if before.held_for in _UNSEEN else ""
     async with database.write() as connection:
         row = await find_by_id(connection, tenant, outbox_id, for_update=True)
         _require_parked(row, outbox_id)
         assert row is not None  # noqa: S101 (`_require_parked` has seen it)
+        if (row.held_for, row.resolutions) != (before.held_for, before.resolutions):
+            raise MailDecided(outbox_id, row.state)
         resolved = await _decide(connection, row, resolution, by, dict(evidence or {}), text)
         if resolution is not Resolution.RESEND:
             await _tell(connection, resolved)
@@ -210,20 +217,27 @@ async def _decide(
     )
     if row.held_for in _UNSEEN and resolution is not Resolution.DROP:
         await freezing.index(connection, row, text, now)
-    await _withdraw_letters(connection, row, now)
+    await _withdraw(connection, row.tenant, row.letters, now)
     resolved = await find_by_id(connection, row.tenant, row.id)
     assert resolved is not None  # noqa: S101 (it was written right here)
     return resolved
 
 
-async def _withdraw_letters(connection: AsyncConnection, row: Row, now: datetime) -> None:
-    """Keep mails that ask for a decision from going out after it."""
-    if row.letters:
+async def withdraw(database: Database, letter: Row) -> None:
+    """Keep a mail that asks for a decision from going out after it, unless it is being sent."""
+    async with database.write() as connection:
+        await _withdraw(connection, letter.tenant, [letter.id], utc_now())
+
+
+async def _withdraw(
+    connection: AsyncConnection, tenant: str, letters: Sequence[int], now: datetime
+) -> None:
+    if letters:
         await connection.execute(
             update(Outbox)
             .where(
-                Outbox.tenant == row.tenant,
-                Outbox.id.in_(row.letters),
+                Outbox.tenant == tenant,
+                Outbox.id.in_(letters),
                 Outbox.state == OutboxState.INTENDED,
             )
             .values(

@@ -23,6 +23,7 @@ from contracts.errors import (
     StartRefused,
 )
 from ledgers import rereading, routing
+from ledgers.door import OWN_PREFIX
 from ledgers.known import Lookup
 from ledgers.lookup import find_case, mailbox_facts, newest_versions
 from ledgers.mails import DELIVERY_GRACE, Arrived, Fate
@@ -123,6 +124,7 @@ class Review:
             if _is_decided(row, Decision.JOINED, case_id):
                 return False
             require(row, IntakeState.REVIEW)
+            _require_movable(row, case_id)
             await _require_open(connection, tenant, case_id)
             await _require_new(connection, tenant, case_id, row)
             now = utc_now()
@@ -211,6 +213,15 @@ async def sign(
         .where(Intake.tenant == tenant, Intake.id.in_(row_ids))
         .values(decided_by=by, decided_at=now, applied_at=None, delivered_at=None, deliveries=0)
     )
+
+
+def _require_movable(row: HeldRow, case_id: str) -> None:
+    """Raise RowHasNoMail where a row tells one case of its own doings, and is to join another.
+
+    Whoever joined the end of a mail to another case would end whatever has its number there.
+    """
+    if (row.event_type or "").startswith(OWN_PREFIX) and row.case_id != case_id:
+        raise RowHasNoMail(row.id, "it is of its own case alone; discard it.")
 
 
 async def _require_open(connection: AsyncConnection, tenant: str, case_id: str) -> None:

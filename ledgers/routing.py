@@ -19,7 +19,7 @@ from ledgers import bounces, routing_store
 from ledgers.filtering import rules_met
 from ledgers.follow_ups import AUTOMATIC_TO_CLOSED, BOUNCE_OF_CLOSED
 from ledgers.intake import Attached, hold_epoch
-from ledgers.known import Lookup, MailboxFacts
+from ledgers.known import Lookup, MailboxFacts, sender_key
 from ledgers.lookup import look_up, mailbox_facts
 from ledgers.mail_facts import facts_of, label_facts
 from ledgers.mails import Arrived, Fate, KnownCase, PinnedVersion
@@ -35,6 +35,8 @@ log = structlog.get_logger()
 # A mail is not held for its age when it is only a little older than what is known: servers
 # deliver out of order, and clocks differ.
 OLD_MAIL_TOLERANCE = timedelta(days=1)
+REPORT_TYPE = "multipart/report"  # RFC 6522, 3
+REPORTED_BEFORE = "a delivery report that says what was reported before"
 ANSWERS_NOTHING = "an automatic answer to no mail of ours"
 # What a program answers for a person: no `email`, for nobody has read anything yet.
 AUTOMATIC = frozenset({Kind.AUTO_REPLY, Kind.OUT_OF_OFFICE, Kind.READ_RECEIPT})
@@ -116,12 +118,14 @@ class Router:
         """Return what becomes of a report on a mail of ours, or None if it is no such report."""
         report = mail.message.report
         sent = self._reported(mail.message, report) if report else None
-        if report is None or sent is None:
+        if report is None or sent is None or self._is_a_persons(mail.message, sent.case_id):
             return None
         first = bounces.worst(report)
         if first is None:
             actions = ", ".join(sorted({entry.action for entry in report.recipients}))
             return _ignored(mail, f"a delivery report without a failure: {actions}", sent.case_id)
+        if not bounces.is_news(sent, report):
+            return _ignored(mail, REPORTED_BEFORE, sent.case_id)
         bounces.note(sent, report, mail.row_id)
         case = self.lookup.cases[sent.case_id]
         if not case.is_open:
@@ -143,6 +147,15 @@ class Router:
             event=facts_of(mail, robot) | bounces.bounce_facts(report, first, sent),
             robot=robot,
         )
+
+    def _is_a_persons(self, message: Message, case_id: str) -> bool:
+        """Tell a mail that only reads like a report: one of the case's people wrote it.
+
+        Such a mail is none of the case's bounces; it goes to review.
+        """
+        from_server = message.return_path == "" or message.markers.content_type == REPORT_TYPE
+        takes_part = sender_key(message) in self.lookup.participants.get(case_id, ())
+        return takes_part and not from_server
 
     def _reported(self, message: Message, report: DeliveryReport) -> bounces.Sent | None:
         known = self.lookup.references.get(report.message_id or "", ())

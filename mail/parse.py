@@ -119,7 +119,7 @@ def parse_batch(
 ) -> list[Parsed | Unparsable]:
     """Return one Parsed or Unparsable for each mail; one bad mail spoils no other.
 
-    Meant for a process of its own: it limits the memory of the process that it runs in, once.
+    Meant for a process of its own: it limits the memory of the process that it runs in.
     None leaves the memory as it is.
     """
     if memory_limit_bytes is not None:
@@ -336,22 +336,23 @@ def _markers(root: email.message.Message, fields: _Fields) -> Markers:
     )
 
 
-_memory_is_limited = False
+# The address space in use, and its limit, before the first mail.
+_memory_before: tuple[int, int] | None = None
 
 
 def _limit_memory(limit_bytes: int) -> None:
-    """Let this process grow by at most `limit_bytes` from here on, where the platform can."""
-    global _memory_is_limited  # noqa: PLW0603 - the limit belongs to the process, as this does
-    if _memory_is_limited:
-        return
-    _memory_is_limited = True
+    """Let this process grow by at most `limit_bytes` from its start, where the platform can."""
+    global _memory_before  # noqa: PLW0603 - the limit belongs to the process, as this does
     try:
         import resource
     except ImportError:  # not a Unix
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    wanted = _address_space_bytes() + limit_bytes
-    ceilings = [entry for entry in (soft, hard) if entry != resource.RLIM_INFINITY]
+    if _memory_before is None:
+        _memory_before = _address_space_bytes(), soft
+    used, ceiling = _memory_before
+    wanted = used + limit_bytes
+    ceilings = [entry for entry in (ceiling, hard) if entry != resource.RLIM_INFINITY]
     resource.setrlimit(resource.RLIMIT_AS, (min([wanted, *ceilings]), hard))
 
 

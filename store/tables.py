@@ -140,6 +140,8 @@ class Mailbox(Table):
     checked_at: Mapped[datetime | None]
     # The watermark: all mail that the server received until then is in the ledger.
     read_until: Mapped[datetime | None]
+    # Until when a deadline wants it read: the watch looks at once where that is later.
+    wanted_until: Mapped[datetime | None]
     # What the newest reconciliation found missing, and when that was.
     gaps: Mapped[int] = mapped_column(default=0)
     reconciled_at: Mapped[datetime | None]

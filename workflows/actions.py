@@ -41,6 +41,7 @@ class Actions:
         self.tasks: set[asyncio.Task[None]] = set()
         self._sends: dict[tuple[int, int], SendRequest] = {}
         self._classifications: dict[tuple[int, int], ClassifyRequest] = {}
+        self._let_go: set[tuple[int, int]] = set()
 
     @property
     def has_room(self) -> bool:
@@ -96,14 +97,24 @@ class Actions:
     def report_endings(self) -> None:
         """Tell people of mails that failed after the end: no state is there to handle it."""
         while self.endings:
-            ended = self.endings.popleft()
-            notice = (
-                refusals.late_notice(self._start, self._hash, ended)
-                if isinstance(ended, Event)
-                else requests.late_notice(self._start, self._hash, ended)
-            )
-            if notice is not None:
-                self._new_sends.append(notice)
+            self._report(self.endings.popleft())
+
+    def let_go(self) -> None:
+        """Let the case, which is about to go on, not hear of what it had asked for before its end.
+
+        People are told of what fails of it.
+        """
+        self.report_endings()
+        self._let_go.update(self._sends)
+
+    def _report(self, ended: ActionEnded | Event) -> None:
+        notice = (
+            refusals.late_notice(self._start, self._hash, ended)
+            if isinstance(ended, Event)
+            else requests.late_notice(self._start, self._hash, ended)
+        )
+        if notice is not None:
+            self._new_sends.append(notice)
 
     def _classify(self, perform: Perform) -> None:
         """Sort by the verdict that came with the mail, or ask the model."""
@@ -149,14 +160,23 @@ class Actions:
         if outcome.outcome is Outcome.HELD:
             self._tell_of_held(request, outcome)
             return
-        self._end_send(request, Ending(outcome.outcome.value), outcome.reason)
-        if request.notice is None:
-            self.endings.extend(refusals.bounces(request, outcome, workflow.now()))
+        bounces = refusals.bounces(request, outcome, workflow.now())
+        self._end_send(request, Ending(outcome.outcome.value), outcome.reason, *bounces)
 
-    def _end_send(self, request: SendRequest, ending: Ending, reason: str | None) -> None:
-        if request.notice is None:
-            key = (request.firing, request.action_index)
-            self.endings.append(ActionEnded(*key, ending, {"reason": reason}))
+    def _end_send(
+        self, request: SendRequest, ending: Ending, reason: str | None, *bounces: Event
+    ) -> None:
+        """Let the case hear how a mail of its own ended, or people if it has been let go."""
+        if request.notice is not None:
+            return
+        key = (request.firing, request.action_index)
+        endings: list[ActionEnded | Event] = [ActionEnded(*key, ending, {"reason": reason})]
+        endings += bounces
+        if key not in self._let_go:
+            self.endings.extend(endings)
+            return
+        for ended in endings:
+            self._report(ended)
 
     def _tell_of_held(self, request: SendRequest, outcome: SendOutcome) -> None:
         """Tell the teams of a mail that waits for a person; of an approval its own mail tells.

@@ -1,6 +1,5 @@
 """The case workflow: a driver of the core, which turns its commands into activities and timers."""
 
-import asyncio
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,7 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from cases.definitions import definition_of
     from cases.engine import Step
     from cases.errors import CaseError
-    from cases.events import ActionEnded, Event, TimePassed
+    from cases.events import EMAIL, ActionEnded, Event, TimePassed
     from cases.outlook import deadlines
     from cases.state import RECEIVED_COUNTS, CaseState, CaseStatus, dump_state, load_state
     from cases.states import ClosedPolicy
@@ -34,6 +33,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.actions import Actions
     from workflows.inputs import event_of, input_of
     from workflows.records import Records
+    from workflows.timer import DeadlineTimer
     from workflows.watermark import Watermark
 
 # How long a run that is about to continue as new waits for its activities; the next run asks
@@ -56,6 +56,7 @@ class CaseWorkflow:
         self._start = start
         self._pinned = pinned
         self._net = net_of(pinned.document)
+        self._after_close = definition_of(pinned.document).after_close.policy
         self._state: CaseState | None = (
             load_state(self._net, carried.core) if carried is not None else None
         )
@@ -66,8 +67,7 @@ class CaseWorkflow:
             carried.seen if carried else (start.opening.id,)
         )
         self._watermark = Watermark(start, self._seen.__contains__)
-        self._timer: asyncio.Task[None] | None = None
-        self._timer_due: datetime | None = None
+        self._timer = DeadlineTimer()
         self._cancelled = False
 
     @workflow.signal(name=TAKE_SIGNAL)
@@ -92,19 +92,13 @@ class CaseWorkflow:
         if start.carried is None:
             self._open()
         elif start.reopened is not None:
-            self._wake(start.reopened)
+            self._begin_again(start.reopened)
         else:
             self._actions.ask_again(start.carried)
-        while not self._ended:
-            self._advance()
-            await self._flush()
-            if self._ended:
-                break
-            if workflow.info().is_continue_as_new_suggested():
-                await self._continue_as_new()
-            self._set_timer()
-            await workflow.wait_condition(self._has_news)
-        return await self._end()
+        await self._drive()
+        while await self._end():
+            await self._drive()
+        return self._view().status
 
     # Steps of the core.
 
@@ -131,13 +125,19 @@ class CaseWorkflow:
             )
         )
 
-    def _wake(self, policy: ClosedPolicy) -> None:
-        """Do what a mail does that reaches the closed case; one that it has had does nothing."""
+    def _begin_again(self, policy: ClosedPolicy) -> None:
+        """Let the mail wake the closed case that starts this run, unless the case has had it."""
         mail = self._start.opening
-        self._records.applied.append(mail.id)
         if mail.id in self._seen:
+            self._records.applied.append(mail.id)
             return
         self._seen[mail.id] = None
+        self._wake(policy, mail)
+
+    def _wake(self, policy: ClosedPolicy, mail: CaseEvent) -> None:
+        """Do what a mail does that reaches the closed case."""
+        self._records.applied.append(mail.id)
+        self._records.correlation_id = mail.correlation_id
         match policy:
             case ClosedPolicy.REOPEN:
                 do = engine.reopen
@@ -148,6 +148,20 @@ class CaseWorkflow:
             case _:
                 assert_never(policy)
         self._absorb(do(self._net, self._core, event_of(mail), workflow.now()))
+
+    async def _drive(self) -> None:
+        """Take what comes and what is due until the case has ended."""
+        while not self._ended:
+            self._advance()
+            self._watermark.keep(self._next_due())
+            await self._flush()
+            if self._ended:
+                return
+            if workflow.info().is_continue_as_new_suggested():
+                await self._continue_as_new()
+            if not self._watermark.is_asking:
+                self._timer.keep(self._next_due())
+            await workflow.wait_condition(self._has_news)
 
     def _has_news(self) -> bool:
         heard = self._actions.has_news or self._records.applied or self._watermark.has_answer
@@ -160,8 +174,7 @@ class CaseWorkflow:
         return self._watermark.lets_by(self._inbox[0].at)
 
     def _is_due(self) -> bool:
-        is_over = self._timer is not None and self._timer.done()
-        return is_over and not self._watermark.is_asking
+        return self._timer.is_over and not self._watermark.is_asking
 
     def _reading_changed(self) -> bool:
         """Tell whether people have still to be shown that a deadline waits for its mailbox."""
@@ -255,21 +268,6 @@ class CaseWorkflow:
 
     # Time.
 
-    def _set_timer(self) -> None:
-        """Keep one durable timer, for the deadline that is due first."""
-        due = self._next_due()
-        self._watermark.keep(due)
-        if self._watermark.is_asking:
-            return
-        if due == self._timer_due and self._timer is not None and not self._timer.done():
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer, self._timer_due = None, due
-        if due is not None:
-            wait = max(due - workflow.now(), timedelta(0))
-            self._timer = asyncio.create_task(workflow.sleep(wait, summary="next deadline"))
-
     def _may_fire(self, due: datetime) -> bool:
         """Tell whether a deadline that is due may fire now, as far as its mailbox is concerned."""
         if self._start.mailbox_id is None:
@@ -291,27 +289,39 @@ class CaseWorkflow:
     @property
     def _may_wake(self) -> bool:
         """Whether the case has closed and a later mail may reach it."""
-        after = definition_of(self._pinned.document).after_close
-        wakes = after.policy is not ClosedPolicy.FOLLOW_UP
-        return wakes and self._ended and not self._cancelled
+        wakes = self._after_close is not ClosedPolicy.FOLLOW_UP
+        return wakes and not self._cancelled and self._ended
 
-    async def _end(self) -> str:
-        """Finish what runs, and hand back what the case did not use."""
+    async def _end(self) -> bool:
+        """Finish what runs, and hand back what the case did not use.
+
+        Returns whether a mail has come meanwhile that wakes the case.
+        """
         self._stop_waiting()
         await self._return_unused()
-        while self._actions.tasks or self._actions.has_news:
-            # A notice ends without a word: the last task's end counts by itself.
-            await workflow.wait_condition(
-                lambda: bool(self._actions.has_news or self._inbox) or not self._actions.tasks
-            )
+        while not self._is_woken and (self._actions.tasks or self._actions.has_news):
+            await workflow.wait_condition(self._has_news_after_end)
             self._actions.report_endings()
             await self._return_unused()
-        return self._view().status
+        if not self._is_woken:
+            return False
+        self._actions.let_go()
+        self._wake(self._after_close, self._inbox.popleft())
+        return True
+
+    @property
+    def _is_woken(self) -> bool:
+        """Whether a mail is there to wake the case, which is all that its inbox holds by now."""
+        return bool(self._inbox) and self._actions.has_room
+
+    def _has_news_after_end(self) -> bool:
+        # A notice ends without a word: the last task's end counts by itself.
+        heard = self._actions.has_news or not self._actions.tasks
+        return heard or self._is_woken or any(map(self._is_unused, self._inbox))
 
     def _stop_waiting(self) -> None:
         self._watermark.stop()
-        if self._timer is not None:
-            self._timer.cancel()
+        self._timer.stop()
 
     async def _return_unused(self) -> None:
         """Record the end with every event that is left; a signal may come meanwhile."""
@@ -319,15 +329,27 @@ class CaseWorkflow:
         waiting = [row for row in rows if row is not None]
         self._state = replace(self._core, waiting=())
         while True:
-            returned = waiting + [event.id for event in self._inbox]
-            self._inbox.clear()
+            returned = waiting + self._take_unused()
             waiting = []
+            if self._may_wake:
+                # What comes again is to wake the case; it is not one that the case has had.
+                for row in returned:
+                    self._seen.pop(row, None)
             record = self._take_record(returned)
             if record is not None:
                 await self._record(record)
             self._actions.send(self._actions.take_new())
-            if not self._inbox:
+            if not any(map(self._is_unused, self._inbox)):
                 return
+
+    def _take_unused(self) -> list[int]:
+        """Empty the inbox but for the mails that wake the case; return the rows taken out."""
+        unused = [event.id for event in self._inbox if self._is_unused(event)]
+        self._inbox = deque(event for event in self._inbox if not self._is_unused(event))
+        return unused
+
+    def _is_unused(self, event: CaseEvent) -> bool:
+        return event.type != EMAIL or not self._may_wake
 
     async def _continue_as_new(self) -> None:
         """Start a fresh run at a quiet moment; no new firings start before it."""

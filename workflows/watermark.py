@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.catalogue import READING, call
@@ -18,8 +18,9 @@ with workflow.unsafe.imports_passed_through():
 
 # Longer than that no deadline waits for its mailbox.
 PATIENCE = timedelta(hours=1)
+# Each pause is about as long as all before it, so that an hour costs a history a score of looks.
 FIRST_PAUSE = timedelta(seconds=2)
-LONGEST_PAUSE = timedelta(seconds=30)
+LONGEST_PAUSE = timedelta(minutes=5)
 
 
 class Watermark:
@@ -96,7 +97,8 @@ class Watermark:
             self._task = None
 
     async def _ask_until_read(self, mailbox_id: str, due: datetime) -> None:
-        self.since = self.since or workflow.now()
+        if self.since is None or self.since < due:  # it was another deadline that waited then
+            self.since = workflow.now()
         pause = FIRST_PAUSE
         while not await self._is_read(mailbox_id, due):
             self.is_short = True
@@ -117,7 +119,10 @@ class Watermark:
             reading = await call(
                 READING, asked, tenant=self._start.tenant, summary="is the mailbox read?"
             )
-        except ActivityError:
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                # Nobody asks any more. The SDK has made another error of it, and this would go on.
+                raise asyncio.CancelledError from error
             return False
         self._read_until = reading.read_until
         return reading.complete or self._has_all(reading, due)

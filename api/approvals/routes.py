@@ -138,6 +138,7 @@ async def _resolved(
             _RESOLUTIONS[decision],
             link.by,
             evidence=noted,
+            only=HeldFor.APPROVAL,
         )
     except (MailDecided, MailNotFound):
         return page(409, "Already decided", "Somebody else was faster. Nothing was changed.")

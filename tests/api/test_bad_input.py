@@ -110,6 +110,12 @@ async def test_a_strange_idempotency_key_is_refused(api: Api, question: str, key
     assert_problem(answer, 422, "request-invalid")
 
 
+async def test_a_field_that_there_is_not_is_told_in_words_of_the_api(api: Api) -> None:
+    answer = await posted(api, "/api/v1/workflows/validate", b'{"definitoin": {}}')
+    told = {problem["place"]: problem["message"] for problem in answer.json()["problems"]}
+    assert told["body.definitoin"] == "there is no such field: remove it, or correct its name"
+
+
 async def test_what_was_sent_is_not_repeated_in_a_refusal(api: Api) -> None:
     login = {"username": "admin", "password": ["hunter2-hunter2"]}
     answer = await api.client.post("/auth/token", json=login)

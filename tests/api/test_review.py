@@ -228,6 +228,24 @@ async def test_a_programs_event_joins_an_open_case_and_opens_none(api: Api, mail
     assert (joined.json()["row"]["state"], joined.json()["row"]["event_type"]) == ("routed", "paid")
 
 
+@pytest.mark.parametrize("event_type", ["everpost.resolved", "everpost.cancel"])
+async def test_what_is_of_one_case_alone_joins_no_other(
+    api: Api, mailbox: str, event_type: str
+) -> None:
+    case_id, row = await a_case(api, mailbox), await held(api, mailbox, raw=None)
+    async with api.services.database.write() as connection:
+        await connection.execute(
+            update(Intake)
+            .where(Intake.id == row)
+            .values(source="outbox", event_type=event_type, event={}, case_id="another")
+        )
+    joined = await api.ask("POST", f"/api/v1/review/{row}/join", {"case_id": case_id})
+    assert_problem(joined, 409, "row-has-no-mail")
+    assert await rows(api, Intake.state, id=row) == ["review"]
+    discarded = await api.ask("POST", f"/api/v1/review/{row}/discard", {})
+    assert discarded.json()["row"]["state"] == "ignored"
+
+
 async def test_a_mail_in_quarantine_can_be_looked_at(api: Api, mailbox: str) -> None:
     row = await held(api, mailbox, IntakeState.QUARANTINED)
     view = (await api.ask("GET", f"/api/v1/quarantine/{row}")).json()

@@ -110,6 +110,13 @@ def test_cases_are_listed_in_columns_with_their_whole_ids(logged_in: SmallApi) -
     )
 
 
+def test_a_mail_of_a_case_is_shown_with_the_id_that_decides_on_it(logged_in: SmallApi) -> None:
+    held = {"id": 17, "kind": "reply", "recipients": ["a@b.test"], "state": "held"}
+    case = {"id": "c1", "outbox": [held | {"updated_at": "-", "reason": "loop"}]}
+    logged_in.answers["GET /api/v1/cases/c1"] = (200, case)
+    assert "  - reply to a@b.test: held (loop) (id 17)\n" in everpost("cases", "show", "c1")[1]
+
+
 def test_a_case_is_shown_with_what_happens_next_before_its_trace(logged_in: SmallApi) -> None:
     logged_in.answers["GET /api/v1/cases/c1"] = (
         200,

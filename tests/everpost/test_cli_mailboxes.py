@@ -48,9 +48,18 @@ def test_a_test_that_fails_says_what_to_do_and_ends_with_1(logged_in: SmallApi) 
 
 
 def test_presets_are_listed(gmail: SmallApi) -> None:
-    code, output = everpost("mailboxes", "presets", "ann@gmail.com")
+    code, output = everpost("mailboxes", "presets")
     assert code == 0
     assert "imap.gmail.com" in output
+    assert gmail.asked == [f"GET {PREFIX}/presets"]
+
+
+def test_the_preset_of_an_address_is_shown_with_all_that_its_login_needs(gmail: SmallApi) -> None:
+    preset = preset_named("gmail")
+    assert preset is not None
+    code, output = everpost("mailboxes", "presets", "ann@gmail.com")
+    assert code == 0
+    assert preset.login in output
     assert gmail.asked == [f"GET {PREFIX}/presets?address=ann%40gmail.com"]
 
 

@@ -15,7 +15,8 @@ from temporalio.service import RPCError
 
 from ledgers.crash_points import CrashPoint
 from tests.kill import evidence, findings, report
-from tests.kill.definitions import ANSWERED_STATES, ERRAND_SPEC, SUPPORT, SUPPORT_SPEC
+from tests.kill.deciders import Deciders
+from tests.kill.definitions import ANSWERED_STATES, ERRAND, ERRAND_SPEC, RULES, SPECS, SUPPORT
 from tests.kill.errands import Errands
 from tests.kill.killing import BY_PROCESS, Points, RandomKills
 from tests.kill.letters import ADDRESS
@@ -67,6 +68,7 @@ class Battle:
     points: Points
     mailroom: Mailroom
     errands: Errands
+    deciders: Deciders
     kills: RandomKills
     _next_wave: float = field(default=0.0)
 
@@ -74,6 +76,7 @@ class Battle:
         """Feed and kill until all is delivered and every point was hit; return how long."""
         start = time.monotonic()
         self.errands.start()
+        self.deciders.start()
         while not self._is_over():
             now = time.monotonic()
             if now - start > self.plan.fight_within_seconds:
@@ -85,18 +88,19 @@ class Battle:
         return time.monotonic() - start
 
     def settle(self) -> float:
-        """Wait until nothing is on its way any more; return how long."""
+        """Wait until nothing is on its way any more, or waits for people; return how long."""
         start = time.monotonic()
         end = start + self.plan.settle_within_seconds
         while self.unsettled() and time.monotonic() < end:
             time.sleep(TICK_SECONDS)
+        self.deciders.stop()
         return time.monotonic() - start
 
     def unsettled(self) -> list[str]:
         """Return what is still on its way."""
         counts = {
             "mails not listed in the ledger": len(
-                evidence.message_ids(self.dovecot).keys()
+                evidence.mails_in(self.dovecot).keys()
                 - {uid for (uid,) in self.product.rows("SELECT uid FROM intake")}
             ),
             "intake rows": self._count(
@@ -105,10 +109,14 @@ class Battle:
             "outbox rows": self._count(
                 "SELECT count(*) FROM outbox WHERE state IN ('intended', 'attempting')"
             ),
+            "mails that wait for people": self._count(
+                "SELECT count(*) FROM outbox WHERE state IN ('unknown', 'held')"
+            ),
+            "decisions that no case has heard of": evidence.untold(self.product),
             "cases": self._count(
-                "SELECT count(*) FROM cases WHERE revision = 0 OR definition = ? AND"
+                "SELECT count(*) FROM cases WHERE revision = 0 OR definition <> ? AND"
                 " (state IS NULL OR state NOT IN (?, ?))",
-                SUPPORT,
+                ERRAND,
                 *ANSWERED_STATES,
             ),
         }
@@ -142,7 +150,8 @@ class Battle:
             *(f"{point} was never reached" for point in self.points.missing),
             *(f"not settled: {what}" for what in self.unsettled()),
             *self.errands.problems,
-            *findings.problems(everything, self.errands.done),
+            *self.deciders.problems,
+            *findings.problems(everything, self.errands.done, self.deciders.decisions),
         ]
         if broken:
             self.folder.kept = True
@@ -152,6 +161,8 @@ class Battle:
             random_kills=self.kills.counts,
             errands=len(self.errands.done),
             errand_repeats=self.errands.repeats,
+            decisions=self.deciders.decisions,
+            decision_repeats=self.deciders.repeats,
             feeding_seconds=fed,
             settling_seconds=settled,
         )
@@ -215,11 +226,12 @@ def battle(plan: Plan) -> Iterator[Battle]:
         )
         stack.callback(product.stop)
         product.start()
-        product.register(SUPPORT_SPEC)
-        product.register(ERRAND_SPEC)
+        for spec in (*SPECS.values(), ERRAND_SPEC):
+            product.register(spec)
         mailroom = Mailroom(dovecot, log, plan.mails, plan.seed)
         mailbox = product.attach(ADDRESS, SUPPORT, imap=dovecot.port, smtp=port, user=USER)
-        product.call("PATCH", f"/api/v1/mailboxes/{mailbox}", {"sent_folder": evidence.SENT_FOLDER})
+        settings = {"sent_folder": evidence.SENT_FOLDER, "rules": RULES}
+        product.call("PATCH", f"/api/v1/mailboxes/{mailbox}", settings)
         yield Battle(
             plan=plan,
             folder=kept,
@@ -229,6 +241,7 @@ def battle(plan: Plan) -> Iterator[Battle]:
             points=points,
             mailroom=mailroom,
             errands=Errands(product, mailbox),
+            deciders=Deciders(product, log),
             kills=RandomKills(product, plan.seed, plan.kills, plan.kill_seconds, plan.victims),
         )
 

@@ -1,16 +1,13 @@
 """A program that uses the API while it dies: every request is repeated until it is answered."""
 
-import http.client
 import threading
-import time
-import urllib.error
 from dataclasses import dataclass, field
 from typing import Any
 
 from tests.kill.definitions import ERRAND
+from tests.kill.insisting import Refused, insist
 from tests.product.instance import Instance
 
-AGAIN_AFTER_SECONDS = 0.3
 BETWEEN_ERRANDS_SECONDS = 2.0
 
 
@@ -53,8 +50,8 @@ class Errands:
             number += 1
             try:
                 self.done.append(self._errand(number))
-            except urllib.error.HTTPError as error:
-                self.problems.append(f"errand {number}: {error} {getattr(error, '__notes__', '')}")
+            except Refused as error:
+                self.problems.append(f"errand {number}: {error}")
             self._stop.wait(BETWEEN_ERRANDS_SECONDS)
 
     def _errand(self, number: int) -> Errand:
@@ -75,15 +72,7 @@ class Errands:
         return Errand(key, case_id, tuple(name for _, name in events), number % 2 == 1)
 
     def _insist(self, path: str, body: object, key: str | None = None) -> Any:  # Any: JSON
-        """Send a request until it is answered: the outcome of a lost one is unknown."""
         headers = {"Idempotency-Key": key} if key else {}
-        while True:
-            try:
-                return self.product.call("POST", path, body, **headers)
-            except urllib.error.HTTPError as error:
-                if error.code < 500:
-                    raise
-            except (OSError, http.client.HTTPException):
-                pass
-            self.repeats += 1
-            time.sleep(AGAIN_AFTER_SECONDS)
+        answer, repeats = insist(lambda: self.product.call("POST", path, body, **headers))
+        self.repeats += repeats
+        return answer

@@ -24,9 +24,14 @@ BY_PROCESS: Mapping[str, Sequence[CrashPoint]] = {
         CrashPoint.OUTBOX_ANSWERED,
         CrashPoint.OUTBOX_INTENDED,
         CrashPoint.OUTBOX_CONNECTED,
+        CrashPoint.OUTBOX_UNTOLD,
         CrashPoint.OUTBOX_SENT,
     ),
-    "api": (CrashPoint.API_ACCEPTED, CrashPoint.DELIVERY_SIGNALLED),
+    "api": (
+        CrashPoint.API_ACCEPTED,
+        CrashPoint.OUTBOX_RESOLVED,
+        CrashPoint.DELIVERY_SIGNALLED,
+    ),
 }
 
 

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from tests.kill.deciders import Decision
 from tests.kill.evidence import Evidence
-from tests.kill.findings import killed_thrice
+from tests.kill.findings import deliveries_of, killed_thrice
 
 SHOWN_PROBLEMS = 40
 
@@ -16,10 +17,13 @@ class Report:
     """The counts of one run, and every broken promise in words."""
 
     mails: int
+    mail_kinds: Mapping[str, int]
     mail_ends: Mapping[str, int]
     killed_thrice: int
     cases: int
     follow_ups: int
+    reopened: int
+    answered_closed: int
     errands: int
     errand_repeats: int
     points_hit: Sequence[str]
@@ -27,7 +31,12 @@ class Report:
     replies: int
     reply_ends: Mapping[str, int]
     notice_ends: Mapping[str, int]
+    holds: Mapping[str, int]
+    decisions: Mapping[str, int]
+    decision_repeats: int
+    told: Mapping[str, int]
     parked_share: float
+    sent_again: int
     doubled: int
     feeding_seconds: float
     settling_seconds: float
@@ -41,16 +50,23 @@ class Report:
         """Return what was measured and how much, for a table."""
         return [
             ("mails in the mailbox", str(self.mails)),
-            ("of these", _listed(self.mail_ends)),
+            ("of these", _listed(self.mail_kinds)),
+            ("which ended", _listed(self.mail_ends)),
             ("put aside after three kills", str(self.killed_thrice)),
             ("cases, follow-ups among them", f"{self.cases}, {self.follow_ups}"),
+            ("closed cases reopened, answered", f"{self.reopened}, {self.answered_closed}"),
             ("errands by API, requests repeated", f"{self.errands}, {self.errand_repeats}"),
             ("named points hit", str(len(self.points_hit))),
             ("random kills", _listed(self.random_kills)),
             ("replies", f"{self.replies}: {_listed(self.reply_ends)}"),
             ("mails to teams", _listed(self.notice_ends)),
-            ("share of replies parked", f"{self.parked_share:.1%}"),
-            ("mails sent twice", str(self.doubled)),
+            ("replies held for a while", _listed(self.holds)),
+            ("decisions about mails that wait", _listed(self.decisions)),
+            ("of these requests repeated", str(self.decision_repeats)),
+            ("told to cases", _listed(self.told)),
+            ("share of replies unknown at first", f"{self.parked_share:.1%}"),
+            ("mails sent again, after doubts", str(self.sent_again)),
+            ("mails sent twice without", str(self.doubled)),
             ("seconds under fire, to settle", f"{self.feeding_seconds:.0f}, "
              f"{self.settling_seconds:.0f}"),
             ("broken promises", str(len(self.problems))),
@@ -72,6 +88,8 @@ class Course:
     random_kills: Mapping[str, int]
     errands: int
     errand_repeats: int
+    decisions: Sequence[Decision]
+    decision_repeats: int
     feeding_seconds: float
     settling_seconds: float
 
@@ -79,14 +97,20 @@ class Course:
 def report(evidence: Evidence, course: Course, problems: Sequence[str]) -> Report:
     """Return the numbers of a run."""
     replies = [row for row in evidence.outbox if row.kind == "reply"]
-    parked = sum(row.state == "unknown" for row in replies)
+    parked = sum(any(noted["state"] == "unknown" for noted in row.resolutions) for row in replies)
     deliveries = Counter(mail.message_id for mail in evidence.sunk)
+    doubled = {row.message_id for row in evidence.outbox if deliveries_of(row).stop <= 2}
+    kinds = Counter(str(entry["kind"]) for _, entry in evidence.trace)
+    letters = map(evidence.letter_of, evidence.mails().values())
     return Report(
         mails=len(evidence.mailbox),
+        mail_kinds=Counter(letter.kind.value for letter in letters if letter),
         mail_ends=Counter(row.state for row in evidence.mails().values()),
         killed_thrice=sum(map(killed_thrice, evidence.intake)),
         cases=len(evidence.cases),
         follow_ups=sum(case.follows is not None for case in evidence.cases.values()),
+        reopened=kinds["reopened"],
+        answered_closed=kinds["answered"],
         errands=course.errands,
         errand_repeats=course.errand_repeats,
         points_hit=course.points_hit,
@@ -94,8 +118,16 @@ def report(evidence: Evidence, course: Course, problems: Sequence[str]) -> Repor
         replies=len(replies),
         reply_ends=Counter(row.state for row in replies),
         notice_ends=Counter(row.state for row in evidence.outbox if row.kind != "reply"),
+        holds={kind: kinds[kind] for kind in ("released", "withdrawn")},
+        decisions=Counter(
+            f"{made.resolution} {'by link ' if made.by_link else ''}{made.heard}"
+            for made in course.decisions
+        ),
+        decision_repeats=course.decision_repeats,
+        told=Counter(row.state for row in evidence.intake if row.source == "outbox"),
         parked_share=parked / len(replies) if replies else 0.0,
-        doubled=sum(count - 1 for count in deliveries.values()),
+        sent_again=sum(count - 1 for id_, count in deliveries.items() if id_ not in doubled),
+        doubled=sum(count - 1 for id_, count in deliveries.items() if id_ in doubled),
         feeding_seconds=course.feeding_seconds,
         settling_seconds=course.settling_seconds,
         problems=problems,

@@ -28,8 +28,8 @@ def desk() -> Iterator[Battle]:
 
 def test_a_mail_that_signals_a_case_about_to_close_is_handled_by_a_follow_up(desk: Battle) -> None:
     first, reply = _opened(desk, 1)
-    closing = letters.answer(reply, first.message_id, 1, "It is solved.", by_token=True)
-    late = letters.answer(reply, first.message_id, 1, "Another question.", by_token=False)
+    closing = letters.answer(reply, first, 1, "It is solved.", by_token=True)
+    late = letters.answer(reply, first, 1, "Another question.", by_token=False)
     with _frozen(desk, "cases"):
         # One signal each, in this order, before the case sees the first.
         for letter in (closing, late):
@@ -46,7 +46,7 @@ def test_a_mail_routed_to_a_case_that_closes_before_it_is_signalled_opens_a_foll
     desk: Battle,
 ) -> None:
     first, reply = _opened(desk, 2)
-    late = letters.answer(reply, first.message_id, 2, "Another question.", by_token=True)
+    late = letters.answer(reply, first, 2, "Another question.", by_token=True)
     hit = desk.points.arm(CrashPoint.INTAKE_COMMITTED)
     desk.mailroom.deliver(late)
     wait_until(hit.exists, 20)

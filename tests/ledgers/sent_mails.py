@@ -55,7 +55,7 @@ async def sent(
                 subject=subject,
                 template="acknowledged",
                 raw=b"",
-                evidence={"answer": "250 queued"},
+                evidence={"answer": "250 queued"} | ({"provider_id": provider} if provider else {}),
                 created_at=now,
                 updated_at=now,
             )

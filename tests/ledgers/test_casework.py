@@ -8,6 +8,7 @@ from datetime import timedelta
 from email import message_from_bytes, policy
 
 import pytest
+from sqlalchemy import update
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
@@ -21,8 +22,8 @@ from contracts.case import RESOLVED_EVENT
 from contracts.clock import utc_now
 from contracts.ids import outbox_workflow_id
 from contracts.outbox import OutboxRow, Outcome, SendOutcome, SendRequest
-from ledgers import approvals, resolving
-from ledgers.outbox import HeldFor
+from ledgers import approvals, attempts, outbox, resolving
+from ledgers.outbox import HeldFor, Key
 from ledgers.resolving import Resolution
 from ledgers.sending import Sender
 from store.tables import Intake, Outbox, OutboxState
@@ -150,11 +151,38 @@ async def test_a_question_that_was_not_asked_before_the_decision_is_not_asked_af
     assert {row.state for row in await desk.world.rows(Outbox)} == {OutboxState.DROPPED}
 
 
+async def test_a_question_whose_sender_died_comes_to_an_end_although_it_is_decided(
+    desk: Desk,
+) -> None:
+    desk.sink.script.append(Fault.RCPT_LATER)
+    with pytest.raises(ApplicationError):
+        await desk.send(desk.request())
+    [draft] = await desk.world.rows(Outbox, state=OutboxState.HELD)
+    [question] = await desk.world.rows(Outbox, state=OutboxState.INTENDED)
+    row = await outbox.read(desk.world.database, Key(TENANT, question.id))
+    assert await attempts.begin_attempt(desk.world.database, row, "somebody who has died")
+    await resolving.resolve(
+        desk.world.database, NoStarts(), TENANT, draft.id, Resolution.DROP, "ann"
+    )
+    with pytest.raises(ApplicationError):
+        await desk.send(desk.request())  # the lease lasts
+    async with desk.world.database.write() as connection:
+        await connection.execute(
+            update(Outbox).where(Outbox.id == question.id).values(lease_until=utc_now())
+        )
+    assert (await desk.send(desk.request())).state == OutboxState.DROPPED
+    question = await desk.world.row(Outbox, id=question.id)
+    assert question.state == OutboxState.UNKNOWN
+    assert desk.sink.mails == []
+
+
 async def test_a_reply_whose_approvers_cannot_be_asked_says_so(desk: Desk) -> None:
     desk.sink.script.append(Fault.RCPT_REFUSED)
     outcome = await desk.send(desk.request())
     assert outcome.outcome is Outcome.HELD
     assert outcome.reason == "nobody could be asked for approval"
+    # The case tells its teams of whatever is held for anything but an approval.
+    assert outcome.held_for is None
 
 
 async def test_the_rows_workflow_sends_a_mail_that_a_person_lets_go(

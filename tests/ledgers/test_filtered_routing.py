@@ -109,6 +109,24 @@ async def test_a_bounce_of_our_mail_passes_every_rule(small_world: World) -> Non
     assert (await world.by_uid(3)).state == IntakeState.IGNORED
 
 
+async def test_a_bounce_is_of_the_mail_that_it_names_whatever_else_the_batch_answers(
+    small_world: World,
+) -> None:
+    world = small_world
+    case_id = await open_case(world)
+    first = await sent(world, case_id, CUSTOMER)
+    second = await sent(world, case_id, CUSTOMER)
+    await world.take(
+        await world.attach(),
+        2,
+        letter(answers=second.message_id),
+        delivery_report(CUSTOMER, message_id=first.message_id),
+    )
+    assert (await world.by_uid(3)).event["message_id"] == first.message_id
+    assert "bounced" in (await world.row(Outbox, id=first.outbox_id)).evidence
+    assert "bounced" not in (await world.row(Outbox, id=second.outbox_id)).evidence
+
+
 async def test_a_bounce_tells_which_mail_failed_and_the_outbox_hears_of_it(world: World) -> None:
     case_id = await open_case(world)
     mail = await sent(world, case_id, CUSTOMER)
@@ -147,6 +165,39 @@ async def test_two_reports_in_a_batch_are_both_kept_with_the_mail(small_world: W
     )
     evidence = (await world.row(Outbox)).evidence
     assert [entry["status"] for entry in evidence["bounced"]] == ["5.1.1", "4.2.2"]
+
+
+async def test_the_same_failure_is_told_once_however_often_it_is_reported(world: World) -> None:
+    case_id = await open_case(world)
+    mail = await sent(world, case_id, CUSTOMER)
+    reports = [
+        delivery_report(CUSTOMER, message_id=mail.message_id) + b"%d" % number
+        for number in range(3)
+    ]
+    await world.take(await world.attach(), 2, *reports[:2])
+    await world.take(await world.attach(), 4, reports[2])
+    states = [(await world.by_uid(uid)).state for uid in (2, 3, 4)]
+    assert states == [IntakeState.ROUTED, IntakeState.IGNORED, IntakeState.IGNORED]
+    assert (await world.by_uid(4)).reason == routing.REPORTED_BEFORE
+    assert len((await world.row(Outbox)).evidence["bounced"]) == 1
+    # Another failure of the same mail is news.
+    worse = delivery_report(CUSTOMER, message_id=mail.message_id, status="4.2.2")
+    await world.take(await world.attach(), 5, worse)
+    assert (await world.by_uid(5)).event_type == "bounce"
+
+
+async def test_what_a_customer_writes_of_a_failed_delivery_is_no_bounce(world: World) -> None:
+    case_id = await open_case(world)
+    mail = await sent(world, case_id, CUSTOMER)
+    complaint = letter(
+        "Delivery problem: my order",
+        "The parcel was rejected at the door.\n500 euros are gone!\nMy wife is other@home.test\n",
+        answers=mail.message_id,
+    )
+    await world.take(await world.attach(), 2, complaint)
+    row = await world.by_uid(2)
+    assert (row.state, row.suggested_case_id) == (IntakeState.REVIEW, case_id)
+    assert "bounced" not in (await world.row(Outbox)).evidence
 
 
 async def test_of_copies_in_mailboxes_that_share_them_the_first_counts(world: World) -> None:

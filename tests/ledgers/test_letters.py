@@ -8,13 +8,16 @@ from email.policy import default
 import pytest
 from sqlalchemy import update
 
+from cases.limits import MAX_ACTIONS_PER_LIST, MAX_ADDRESSES_PER_TEAM
 from contracts.clock import utc_now
 from contracts.outbox import SendRequest
 from ledgers import files
 from ledgers.approvals import (
+    LETTER_OFFSET,
     LINK_LIFETIME,
     Links,
     approval_letters,
+    letter_index,
     link_keys,
     links,
     read_link,
@@ -23,7 +26,9 @@ from ledgers.files import MAX_ENCLOSED_BYTES, KeptFile
 from mail.threading import mint_token, subject_tag
 from store.tables import File
 from tests.ledgers.letters import ADDRESS, CUSTOMER, letter
-from tests.ledgers.world import TENANT, World, written
+from tests.ledgers.world import TENANT, World, frozen, written
+from workflows.refusals import LATE_BOUNCES
+from workflows.requests import HELD_OFFSET, NOTICE_OFFSET
 
 
 async def open_case(world: World, **mail: str) -> str:
@@ -122,6 +127,29 @@ async def test_what_a_person_approves_is_no_automatic_answer(world: World) -> No
     assert (approved.envelope_from != "", read(approved.raw)["Auto-Submitted"]) == (True, None)
 
 
+async def test_what_a_program_sets_off_goes_to_the_customer_whoever_wrote_last(
+    world: World,
+) -> None:
+    case_id = await open_case(world)
+    await frozen(world, world.send_request(case_id, kind="notify", to=["ann@team.test"]))
+    told = letter(sender="ann@team.test", to=world.token_address(case_id))
+    await world.take(await world.attach(), 2, told)
+    assert (await world.by_uid(2)).case_id == case_id
+    # A payment, say: an event without a mail.
+    mail = await written(world, world.send_request(case_id, firing=2, event_id=1_000))
+    assert mail.recipients == (CUSTOMER,)
+    answer = await written(
+        world, world.send_request(case_id, firing=2, event_id=(await world.by_uid(2)).id)
+    )
+    assert answer.recipients == ("ann@team.test",)
+
+
+def test_no_letter_has_the_key_of_a_notice() -> None:
+    last_action = 3 * MAX_ACTIONS_PER_LIST  # of leaving, of the transition, of entering
+    notices = NOTICE_OFFSET + LATE_BOUNCES + MAX_ADDRESSES_PER_TEAM + last_action
+    assert letter_index(0, 0) > max(notices, HELD_OFFSET + last_action)
+
+
 async def asked(world: World, *approvers: str, **mail: str) -> tuple[SendRequest, Links]:
     """Return a request for a reply that has to be approved, and what links are made of."""
     request = world.send_request(await open_case(world, **mail), approvers=list(approvers))
@@ -132,7 +160,7 @@ async def test_each_approver_gets_a_letter_with_a_link_of_their_own(world: World
     request, office = await asked(world, "a@team.test", "b@team.test", "A@team.test")
     draft = await written(world, request)
     found = approval_letters(request, draft, 7, await world.account(), world.keys, office)
-    assert [index for index, _ in found] == [20_000, 20_001]
+    assert [index for index, _ in found] == [LETTER_OFFSET, LETTER_OFFSET + 1]
     for (_, mail), approver in zip(found, ("a@team.test", "b@team.test"), strict=True):
         content = words(mail.raw)
         assert mail.recipients == (approver,)

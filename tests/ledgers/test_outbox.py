@@ -56,6 +56,17 @@ async def test_freezing_at_once_freezes_one_mail(small_world: World) -> None:
     assert len({row.message_id for row in rows}) == 1
 
 
+@pytest.mark.parametrize("approvers", [[], ["boss@everpost.test"]])
+async def test_a_reply_to_the_longest_subject_can_be_kept(
+    world: World, approvers: list[str]
+) -> None:
+    request = world.send_request(await open_case(world, subject="s" * 998), approvers=approvers)
+    row = await frozen(world, request)
+    assert row.subject == ("Re: " + "s" * 998)[:998]
+    assert row.state is (OutboxState.HELD if approvers else OutboxState.INTENDED)
+    assert (await found(world, request)) == row
+
+
 async def test_another_request_under_the_same_key_is_refused(world: World) -> None:
     case_id = await open_case(world)
     row = await frozen(world, world.send_request(case_id))

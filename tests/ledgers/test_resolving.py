@@ -355,3 +355,39 @@ async def test_no_program_can_take_the_place_of_what_the_case_is_told(desk: Desk
     door = Door(await delivery_to_nobody(desk.world))
     with pytest.raises(EventReused):
         await door.accept(TENANT, desk.case_id, told.external_id, "mine", {})
+
+
+async def test_a_decision_about_a_draft_is_none_about_what_became_of_it(desk: Desk) -> None:
+    row = await desk.parked(OutboxState.UNKNOWN)
+    with pytest.raises(MailDecided):
+        await resolving.resolve(
+            desk.world.database,
+            desk.starts,
+            TENANT,
+            row.id,
+            Resolution.RESEND,
+            "link of boss@everpost.test",
+            only=HeldFor.APPROVAL,
+        )
+    assert (await desk.state(), desk.starts.started) == (OutboxState.UNKNOWN, [])
+
+
+async def test_what_changes_while_somebody_decides_is_decided_by_nobody(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = await desk.parked(OutboxState.HELD, HeldFor.APPROVAL)
+    read_text = resolving._text
+
+    async def overtaken(before: Row) -> str:
+        # Somebody else lets it go meanwhile, and what comes of that is not known.
+        monkeypatch.setattr(resolving, "_text", read_text)
+        await desk.decide(row, Resolution.RESEND, by="bob")
+        async with desk.world.database.write() as connection:
+            await connection.execute(update(Outbox).values(state=OutboxState.UNKNOWN))
+        return await read_text(before)
+
+    monkeypatch.setattr(resolving, "_text", overtaken)
+    with pytest.raises(MailDecided):
+        await desk.decide(row, Resolution.RESEND)
+    assert await desk.state() == OutboxState.UNKNOWN
+    assert [found["by"] for found in (await desk.world.outbox()).evidence["resolutions"]] == ["bob"]

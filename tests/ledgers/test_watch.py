@@ -14,12 +14,12 @@ from sqlalchemy import delete
 
 from clients.imap import FolderStatus, ImapConnection, ImapDisconnected, MailSize
 from contracts.clock import utc_now
-from ledgers import intake, watch
+from ledgers import intake, taking
 from ledgers.crash_points import CrashPoint
+from ledgers.pacing import Pace
 from ledgers.parsing import Parser, Unreadable
-from ledgers.watch import MailboxWatch, Pace, WatchEnd
-from mail.message import Limits
-from mail.message import Message as Mail
+from ledgers.watch import MailboxWatch, WatchEnd
+from mail.message import DEFAULT_LIMITS, Limits, Parsed
 from store import tables
 from store.blobs import Blobs
 from store.secrets import SecretBox
@@ -34,6 +34,7 @@ from tests.servers.tcp_proxy import TcpProxy
 QUICK = Pace(
     recheck=timedelta(seconds=2),
     alive_within=timedelta(milliseconds=500),
+    silence=timedelta(seconds=2),
     full_listing=timedelta(minutes=5),
     first_retry=timedelta(milliseconds=50),
     longest_retry=timedelta(milliseconds=200),
@@ -173,7 +174,7 @@ async def test_flags_on_the_server_stay_as_they_were(post: Post) -> None:
 async def test_an_oversize_mail_is_quarantined_unread_and_the_next_one_goes_on(
     post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "DEFAULT_LIMITS", Limits(size_bytes=5_000))
+    monkeypatch.setattr(taking, "DEFAULT_LIMITS", Limits(size_bytes=5_000))
     async with post.watching():
         post.dovecot.deliver(letter("large", "x" * 6_000), letter("small"))
         large, small = await post.decided(2)
@@ -198,11 +199,13 @@ async def test_what_cannot_be_parsed_is_quarantined_with_its_raw_bytes(post: Pos
 class Breaking(Parser):
     """A parser whose process is ended by one mail."""
 
-    async def read(self, raws: Any) -> list[Mail | Unreadable]:
+    async def read(
+        self, raws: Sequence[bytes], limits: Limits = DEFAULT_LIMITS
+    ) -> list[Parsed | Unreadable]:
         """Fail as a whole where the deadly mail is among them."""
         if any(b"deadly" in raw for raw in raws):
             raise MemoryError
-        return await Parser.read(self, raws)
+        return await Parser.read(self, raws, limits)
 
 
 async def test_a_mail_that_ends_the_worker_is_quarantined_after_three_and_alone(
@@ -481,9 +484,12 @@ async def test_a_mail_on_which_the_connection_always_breaks_blocks_no_other(
     post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = ImapConnection.fetch
+    broken = 0
 
     async def fetch(self: ImapConnection, uids: Any) -> dict[int, bytes]:
+        nonlocal broken
         if 1 in uids:
+            broken += 1
             self._protocol.drop("the server broke")
             raise ImapDisconnected("FETCH", "the server broke")
         return await real(self, uids)
@@ -493,6 +499,36 @@ async def test_a_mail_on_which_the_connection_always_breaks_blocks_no_other(
         post.dovecot.deliver(letter("breaking"), letter("fine"), letter("fine too"))
         rows = await post.decided(3)
     assert [row.state == IntakeState.QUARANTINED for row in rows] == [True, False, False]
+    assert rows[0].reason == "the connection was lost each of 10 times that it was fetched"
+    assert broken == 1 + taking.MAX_LOSSES  # once with the others, which is nobody's fault
+
+
+async def test_connections_that_a_mail_has_cost_count_across_restarts(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = 0
+
+    async def fetch(self: ImapConnection, uids: Any) -> dict[int, bytes]:
+        nonlocal tries
+        tries += 1
+        self._protocol.drop("the server broke")
+        raise ImapDisconnected("FETCH", "the server broke")
+
+    monkeypatch.setattr(ImapConnection, "fetch", fetch)
+    async with post.watching():
+        post.dovecot.deliver(letter("breaking"))
+
+        async def tried() -> bool:
+            return tries >= 4
+
+        await post.until(tried)
+    seen = await post.world.row(Intake)
+    lost_before = int(seen.reason.rsplit(" ", 1)[1])
+    tries = 0
+    post.watch = replace(post.watch)  # another process remembers nothing
+    post.start()
+    [row] = await post.decided(1)
+    assert (row.state, tries + lost_before) == (IntakeState.QUARANTINED, taking.MAX_LOSSES)
 
 
 async def test_a_mail_that_vanishes_before_it_is_read_is_settled(post: Post) -> None:
@@ -555,7 +591,7 @@ async def test_a_crash_at_any_point_loses_no_mail_and_handles_none_twice(
             raise SystemError(point)
 
     with monkeypatch.context() as patched:
-        patched.setattr(watch, "reached", reached)
+        patched.setattr(taking, "reached", reached)
         with pytest.raises(SystemError):
             await post.watch.run(TENANT, "mailbox1")
     async with post.watching():

@@ -108,6 +108,25 @@ def read_log(path: Path) -> list[SunkMail]:
     return [_from_line(line) for line in whole_lines]
 
 
+@dataclass(slots=True)
+class LogReader:
+    """Reads a log to which another process writes, each mail once."""
+
+    path: Path
+    _read_bytes: int = 0
+
+    def new(self) -> list[SunkMail]:
+        """Return the mails that came since the last time."""
+        if not self.path.exists():
+            return []
+        with self.path.open("rb") as log:
+            log.seek(self._read_bytes)
+            text = log.read()
+        whole = text[: text.rfind(b"\n") + 1]
+        self._read_bytes += len(whole)
+        return [_from_line(line) for line in whole.splitlines()]
+
+
 def _from_line(line: bytes) -> SunkMail:
     values = json.loads(line)
     values["raw"] = base64.b64decode(values["raw"])

@@ -21,6 +21,7 @@ from activities.sorting import Ask
 from cases.definitions import content_hash
 from clients.smtp import SmtpPool
 from clients.temporal import Temporal
+from contracts.case import Carried, CaseInput, PinnedDefinition
 from contracts.clock import utc_now
 from contracts.ids import case_workflow_id
 from contracts.steps import Snapshot
@@ -178,6 +179,50 @@ class Office:
                 sum(row.state == "sent" for row in await self.outbox(case_id)) < count
             ):
                 await asyncio.sleep(0.02)
+
+    async def until_waiting_for_mailbox(self, case_id: str, seconds: float = 20) -> Snapshot:
+        """Return the case once it shows that a deadline waits for its mailbox."""
+        async with asyncio.timeout(seconds):
+            while True:
+                view = await self.snapshot(case_id)
+                if view is not None and view.waits_for_mailbox_until is not None:
+                    return view
+                await asyncio.sleep(0.02)
+
+    async def until_traced(self, case_id: str, kind: str, seconds: float = 20) -> dict[str, Any]:
+        """Return the first entry of a kind in a case's trace, once there is one."""
+        async with asyncio.timeout(seconds):
+            while True:
+                found = [entry for entry in await self.trace(case_id) if entry["kind"] == kind]
+                if found:
+                    return found[0]
+                await asyncio.sleep(0.02)
+
+    async def continue_as_new(self, case_id: str, seconds: float = 20) -> Carried:
+        """Send a case what it does not wait for until it has; return what it took along."""
+        first_run = (await self.workflow(case_id).describe()).run_id
+        async with asyncio.timeout(seconds):
+            number = 0
+            while True:
+                number += 1
+                accepted = await self.door.accept(self.tenant, case_id, f"{number}", "filler", {})
+                await self.until_intake(accepted.event_id, "applied")
+                run = await self.workflow(case_id).describe()
+                if run.run_id != first_run:
+                    return await self._carried(run.id, run.run_id)
+
+    async def _carried(self, workflow_id: str, run_id: str | None) -> Carried:
+        """Return what a run was given by the run before."""
+        run: WorkflowHandle[Any, Any] = self.parts.client.get_workflow_handle(
+            workflow_id, run_id=run_id
+        )
+        started = (await run.fetch_history()).events[0].workflow_execution_started_event_attributes
+        start, _ = await self.parts.client.data_converter.decode(
+            started.input.payloads, [CaseInput, PinnedDefinition]
+        )
+        assert isinstance(start, CaseInput)
+        assert start.carried is not None
+        return start.carried
 
     async def documents(self, connection: AsyncConnection) -> list[tuple[str, str]]:
         """Return the registered definitions, each with its hash."""

@@ -36,21 +36,12 @@ def _with_reply(reply: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {**SUPPORT, "start": "received", "states": states, **more}
 
 
-async def _until_traced(desk: Office, case_id: str, kind: str) -> dict[str, Any]:
-    async with asyncio.timeout(20):
-        while True:
-            found = [entry for entry in await desk.trace(case_id) if entry["kind"] == kind]
-            if found:
-                return found[0]
-            await asyncio.sleep(0.02)
-
-
 async def test_a_reply_goes_out_once_its_hold_is_over(timeless: Office) -> None:
     await timeless.register(_with_reply({"hold": "2 days"}))
     await timeless.start_workers()
     case_id = await timeless.receive(customer_mail(CUSTOMER, ADDRESS, "a question", "Hello"))
     await timeless.until_sent(case_id, 1)
-    released = await _until_traced(timeless, case_id, "released")
+    released = await timeless.until_traced(case_id, "released")
     assert released["did"] == ["reply acknowledged"]
 
 
@@ -61,9 +52,66 @@ async def test_a_person_who_takes_the_case_over_withdraws_a_held_reply(desk: Off
     view = await desk.until_state(case_id, "received")
     assert [deadline.does for deadline in view.deadlines] == ["reply acknowledged goes out"]
     await desk.door.accept(desk.tenant, case_id, "1", "taken_over", {})
-    withdrawn = await _until_traced(desk, case_id, "withdrawn")
+    withdrawn = await desk.until_traced(case_id, "withdrawn")
     assert withdrawn["notes"] == ["reply acknowledged: a person has taken the case over"]
     assert await desk.outbox(case_id) == []
+
+
+async def test_a_held_reply_goes_out_once_though_the_case_continues_as_new_meanwhile(
+    desk: Office,
+) -> None:
+    await desk.register(_with_reply({"hold": "4 seconds"}))
+    await desk.start_workers()
+    case_id = await desk.receive(customer_mail(CUSTOMER, ADDRESS, "a question", "Hello"))
+    carried = await desk.continue_as_new(case_id)
+    assert carried.core["holding"]
+    await desk.until_sent(case_id, 1)
+    await desk.continue_as_new(case_id)
+    assert [row.state for row in await desk.outbox(case_id)] == ["sent"]
+    kinds = [entry["kind"] for entry in await desk.trace(case_id)]
+    assert kinds.count("released") == 1
+
+
+async def _until_rows(desk: Office, case_id: str, count: int) -> list[Any]:
+    async with asyncio.timeout(20):
+        while len(rows := await desk.outbox(case_id)) < count:  # noqa: ASYNC110 (no event tells)
+            await asyncio.sleep(0.02)
+    return rows
+
+
+async def test_people_are_told_once_of_a_reply_that_is_held_as_a_loop(desk: Office) -> None:
+    await desk.register(SUPPORT)
+    await desk.start_workers()
+    first = customer_mail(CUSTOMER, ADDRESS, "a question", "Hello")
+    case_id = await desk.receive(first)
+    await desk.until_sent(case_id, 1)
+    rows = await desk.take(customer_mail(CUSTOMER, ADDRESS, "Re: it", "More", answers=first))
+    await desk.parts.delivery.deliver(desk.tenant, rows)
+    await desk.until_sent(case_id, 2)
+    again = CaseEvent(id=rows[0], type="email", at=utc_now())
+    await desk.workflow(case_id).signal(TAKE_SIGNAL, [again])
+    await desk.continue_as_new(case_id)
+    found = await desk.outbox(case_id)
+    assert [(row.kind, row.state) for row in found] == [
+        ("reply", "sent"),
+        ("reply", "held"),
+        ("notify", "sent"),
+    ]
+    assert found[1].held_for == "loop"
+
+
+async def test_people_hear_of_a_bounce_after_the_end_of_the_case(desk: Office) -> None:
+    teams = {"leads": ["leads@everpost.test", "other@everpost.test"]}
+    definition = _with_reply({}, teams=teams)
+    notify = {"notify": {"team": "leads", "template": "overdue"}}
+    definition["states"]["received"]["enter"] = [notify, {"close": "told"}]
+    await desk.register(definition)
+    desk.sink.script.append(Fault.FIRST_RCPT_REFUSED)
+    await desk.start_workers()
+    case_id = await desk.receive(customer_mail(CUSTOMER, ADDRESS, "a question", "Hello"))
+    assert await asyncio.wait_for(desk.workflow(case_id).result(), 20) == "closed"
+    assert len(await desk.outbox(case_id)) == 2
+    assert b"did not reach everybody" in desk.sink.mails[-1].raw
 
 
 async def _resolve(desk: Office, case_id: str, outcome: str, number: int) -> None:
@@ -88,6 +136,20 @@ async def test_the_core_hears_of_a_held_reply_only_once_a_person_has_decided(
     assert (await desk.until_state(case_id, "received")).status == "open"
     await _resolve(desk, case_id, "failed", 1)
     await desk.until_state(case_id, "failed")
+
+
+async def test_a_case_that_has_continued_as_new_hears_of_the_mail_that_it_held_before(
+    desk: Office,
+) -> None:
+    await desk.register(_with_reply({"approve": "leads"}))
+    await desk.start_workers()
+    case_id = await desk.receive(customer_mail(CUSTOMER, ADDRESS, "a question", "Hello"))
+    await desk.until_sent(case_id, 1)  # that is the mail to those who approve
+    carried = await desk.continue_as_new(case_id)
+    assert carried.sends == []
+    await _resolve(desk, case_id, "failed", 1)
+    await desk.until_state(case_id, "failed")
+    assert [row.state for row in await desk.outbox(case_id)] == ["held", "sent"]
 
 
 async def test_what_nobody_waits_for_any_more_is_the_event_resolved(desk: Office) -> None:
@@ -123,7 +185,5 @@ async def test_people_hear_of_a_refused_recipient_that_nothing_handles(desk: Off
     desk.sink.script.append(Fault.FIRST_RCPT_REFUSED)
     await desk.start_workers()
     case_id = await desk.receive(customer_mail(CUSTOMER, ADDRESS, "a question", "Hello"))
-    async with asyncio.timeout(20):
-        while len(rows := await desk.outbox(case_id)) < 2:  # noqa: ASYNC110 (no event tells)
-            await asyncio.sleep(0.02)
+    rows = await _until_rows(desk, case_id, 2)
     assert [row.kind for row in rows] == ["notify", "notify"]

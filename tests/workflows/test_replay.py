@@ -10,6 +10,7 @@ from ledgers.payloads import data_converter
 from store.blobs import Blobs
 from workers.run import workflow_runner
 from workflows.case import CaseWorkflow
+from workflows.outbox import OutboxWorkflow
 from workflows.watches import DeliveryWorkflow, MailboxWorkflow
 
 FOLDER = Path(__file__).parent.parent / "histories"
@@ -21,14 +22,14 @@ async def _document(_tenant: str, definition_hash: str) -> str:
 
 
 def test_there_are_recorded_histories() -> None:
-    assert len(HISTORIES) >= 8
+    assert len(HISTORIES) >= 24
 
 
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
 async def test_a_recorded_history_replays(path: Path) -> None:
     recorded = path.read_text()  # noqa: ASYNC240 (nothing else runs meanwhile)
     replayer = Replayer(
-        workflows=[CaseWorkflow, MailboxWorkflow, DeliveryWorkflow],
+        workflows=[CaseWorkflow, MailboxWorkflow, DeliveryWorkflow, OutboxWorkflow],
         data_converter=data_converter(_document, Blobs("memory:///")),
         workflow_runner=workflow_runner(),
     )

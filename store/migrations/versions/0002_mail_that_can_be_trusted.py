@@ -26,6 +26,7 @@ _ADDED: dict[str, tuple[sa.Column[object], ...]] = {
         sa.Column("authserv_id", sa.String(255), nullable=True),
         sa.Column("alerts_to", sa.JSON(), nullable=False, server_default="[]"),
         sa.Column("read_until", _TIME, nullable=True),
+        sa.Column("wanted_until", _TIME, nullable=True),
         sa.Column("gaps", sa.Integer(), nullable=False, server_default="0"),
         sa.Column("reconciled_at", _TIME, nullable=True),
     ),
@@ -47,6 +48,7 @@ _ADDED: dict[str, tuple[sa.Column[object], ...]] = {
         sa.Column("attempted_at", _TIME, nullable=True),
     ),
 }
+_NUMBERED = ("intake", "messages", "outbox")
 _INDEXES = (
     ("messages_by_provider_id", "messages", ["tenant", "provider_id"]),
     ("outbox_by_attempt", "outbox", ["tenant", "mailbox_id", "attempted_at"]),
@@ -103,6 +105,8 @@ def downgrade() -> None:
     for name, table, _ in reversed(_INDEXES):
         op.drop_index(name, table)
     for table, columns in reversed(_ADDED.items()):
-        with op.batch_alter_table(table) as batch:
+        # SQLite copies the table, and what it reads of it does not tell that numbers are final.
+        kept = {"sqlite_autoincrement": True} if table in _NUMBERED else {}
+        with op.batch_alter_table(table, table_kwargs=kept) as batch:
             for column in columns:
                 batch.drop_column(column.name)
