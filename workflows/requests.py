@@ -9,7 +9,7 @@ from contracts.outbox import ClassifyRequest, SendOutcome, SendRequest
 from workflows.views import json_of, row_of
 
 # A notice about an action has the action's key, moved out of the way of real actions, and of the
-# mails by which approval is asked for (20,000).
+# mails by which approval is asked for (one million).
 NOTICE_OFFSET = 10_000
 HELD_OFFSET = 30_000
 
