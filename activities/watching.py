@@ -1,7 +1,7 @@
 """The long activities of the mail workers: one watch for each mailbox, one for deliveries."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import structlog
@@ -13,7 +13,7 @@ from activities.catalogue import WATCH_DELIVERIES, WATCH_MAILBOX
 from activities.heartbeats import beating
 from contracts.clock import utc_now
 from contracts.mailbox import TenantWatch, Watch
-from ledgers import resolving
+from ledgers import alarms, resolving
 from ledgers.delivery import Delivery
 from ledgers.watch import MailboxWatch
 from store.tables import Mailbox, MailboxStatus
@@ -33,6 +33,8 @@ class Watching:
 
     mailboxes: MailboxWatch
     delivery: Delivery
+    # Whose schedule is known to be there: asked for once in the life of a process.
+    _scheduled: set[str] = field(default_factory=set)
 
     @activity.defn(name=WATCH_MAILBOX.name)
     async def watch_mailbox(self, watch: Watch) -> str:
@@ -49,7 +51,10 @@ class Watching:
                 if utc_now() >= next_mailbox_check:
                     await self._watch_all_mailboxes(watch.tenant)
                     forgotten = await resolving.unfinished(self.delivery.database, watch.tenant)
-                    await resolving.start(self.delivery.temporal, watch.tenant, forgotten)
+                    told = await alarms.tell(
+                        self.delivery.database, self.delivery.secrets, watch.tenant
+                    )
+                    await resolving.start(self.delivery.temporal, watch.tenant, [*forgotten, *told])
                     next_mailbox_check = utc_now() + MAILBOX_CHECK
                 due = await self.delivery.due(watch.tenant, utc_now())
                 await self.delivery.deliver(watch.tenant, due)
@@ -73,7 +78,9 @@ class Watching:
             silent = not row.connected and (row.checked_at or row.created_at) < silent_since
             try:
                 await self.delivery.temporal.watch_mailbox(tenant, row.id, changed=silent)
-                await self.delivery.temporal.schedule_reconciling(tenant, row.id)
+                if row.id not in self._scheduled:
+                    await self.delivery.temporal.schedule_reconciling(tenant, row.id)
+                    self._scheduled.add(row.id)
             except RPCError as error:
                 log.warning(
                     "watch.not_started",

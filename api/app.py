@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
+from api.alarms.routes import router as alarms
 from api.approvals.routes import router as approvals
 from api.auth.routes import router as auth
 from api.auth.throttle import LoginThrottle
@@ -60,6 +61,7 @@ def create_app(services: Services) -> FastAPI:
         mailboxes,
         reconciliations,
         rules,
+        alarms,
         ledger,
         outbox,
         review,

@@ -14,7 +14,8 @@ class SendRequest(Payload):
 
     `event_id` is the intake row that the mail answers, if any. `record`, if there is one,
     is written in the transaction that freezes the mail: one activity for both. A `notice` is
-    the product's own: without a template, and without `to` for all teams of the definition.
+    the product's own: without a template, and without `to` for all teams of the definition. An
+    `alarm` is about a mailbox, whose id stands for the case's.
     """
 
     tenant: str
@@ -22,7 +23,7 @@ class SendRequest(Payload):
     definition_hash: str
     firing: int
     action_index: int
-    kind: Literal["reply", "notify"]
+    kind: Literal["reply", "notify", "alarm"]
     template: str = ""
     notice: str | None = None
     to: list[str] = []

@@ -64,6 +64,11 @@ async def freeze(
         return row
 
 
+async def freeze_alarm(connection: AsyncConnection, request: SendRequest, mail: Frozen) -> Row:
+    """Freeze a mail about a mailbox, which is no message of any case."""
+    return await _insert(connection, request, mail, (OutboxState.INTENDED, None, None))
+
+
 async def index(connection: AsyncConnection, row: Row, text: str, now: datetime) -> None:
     """Make a mail that was held findable, as one that now goes out, and its case's."""
     await _index(connection, row, text=text, sender=None, references=(), now=now)
@@ -190,7 +195,7 @@ async def _insert(
         digest=digest or request_digest(request),
         evidence={},
     )
-    if state is OutboxState.INTENDED:
+    if state is OutboxState.INTENDED and request.kind != "alarm":
         await _index(
             connection,
             row,

@@ -1,21 +1,19 @@
 """A mailbox's health, as its watch sees it, and whether that is well."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, case, or_, update
 
 from contracts.clock import utc_now
+from ledgers.pacing import Pace
 from store.database import Database
 from store.tables import Mailbox, MailboxStatus
 
 ERROR_LIMIT = 500
-# How often a watch looks, and what a peer that does not answer is granted (`watch.Pace`).
-RECHECK = timedelta(seconds=5)
-ALIVE_WITHIN = timedelta(seconds=15)
 # Two poll intervals: who has not listed the folder for so long does not watch it.
-SILENT_AFTER = 2 * (RECHECK + ALIVE_WITHIN)
+SILENT_AFTER = 2 * (Pace().recheck + Pace().alive_within)
 
 
 class HealthStatus(StrEnum):

@@ -4,7 +4,7 @@ Mails that were moved or deleted after their rows had ended are no gaps.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -16,7 +16,7 @@ from clients.imap import FolderStatus, ImapConnection, MailSize
 from contracts.clock import utc_now
 from ledgers import accounts, health, intake
 from ledgers.intake import GONE
-from ledgers.mails import Watcher
+from ledgers.mails import Fenced, Watcher
 from store.database import Database
 from store.secrets import SecretBox
 from store.tables import Intake, IntakeState, Mailbox, MailboxStatus, Reconciliation
@@ -27,6 +27,7 @@ MAX_NAMED = 1_000
 KEPT = 100
 # So many known mails are compared by size, to notice a restored backup that gave UIDs again.
 SAMPLE = 50
+CHANGED_HANDS = "its watch changed hands just now, and looks again by itself"
 UNDELIVERED = (IntakeState.ROUTED, IntakeState.DELIVERED)
 
 
@@ -129,10 +130,15 @@ async def _settle(
     others = list(_other_mails(listing, rows)) if current else []
     missing = list(_missing(listing, rows, now)) if current else []
     unlisted = list(_unlisted(listing, rows)) if current else []
-    if others:
-        await intake.forget_uids(database, watcher)
-    if unlisted:
-        await intake.settle_gone(database, watcher, listing.uids)
+    try:
+        if others:
+            await intake.forget_uids(database, watcher)
+        if unlisted:
+            await intake.settle_gone(database, watcher, listing.uids)
+    except Fenced:
+        # The watch that has just taken the mailbox looks at all of this by itself.
+        others = [replace(gap, done=CHANGED_HANDS) for gap in others]
+        unlisted = [replace(gap, done=CHANGED_HANDS) for gap in unlisted]
     async with database.write() as connection:
         stuck = await _make_due(connection, watcher, now)
         report = Report(
@@ -153,11 +159,27 @@ async def _settle(
 def _missing(listing: _Listing, rows: Sequence[Row[Any]], now: datetime) -> Iterable[Gap]:
     known = {row.uid for row in rows if row.state != IntakeState.SEEN}
     seen = {row.uid: row.seen_at for row in rows if row.state == IntakeState.SEEN}
+    at_work_on = _at_work_on(rows, now)
     for uid in listing.uids:
         size = listing.sizes.get(uid)
         since = seen.get(uid) or (size.received_at if size else now)
+        if uid not in seen and at_work_on is not None and since >= at_work_on:
+            continue  # its turn is to come
         if uid not in known and since < now - PENDING_TOO_LONG:
             yield Gap(uid, since, What.NOT_READ, "its watch was told to look again")
+
+
+def _at_work_on(rows: Sequence[Row[Any]], now: datetime) -> datetime | None:
+    """Return when the newest mail was received that the watch has just read, or None.
+
+    A backlog is read in the order of receipt, so what came later waits, and is not missing.
+    """
+    just_read = (
+        row.received_at
+        for row in rows
+        if row.state != IntakeState.SEEN and row.seen_at > now - PENDING_TOO_LONG
+    )
+    return max(just_read, default=None)
 
 
 def _unlisted(listing: _Listing, rows: Sequence[Row[Any]]) -> Iterable[Gap]:

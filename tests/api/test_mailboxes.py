@@ -1,8 +1,11 @@
 """Mailboxes: what is stored, what is shown, and who is told of it."""
 
-import pytest
-from sqlalchemy import select
+from datetime import timedelta
 
+import pytest
+from sqlalchemy import select, update
+
+from contracts.clock import utc_now
 from store.tables import Mailbox
 from tests.api.conftest import Api, assert_problem
 
@@ -227,3 +230,19 @@ async def test_a_wrong_choice_is_told_the_right_ones_as_they_are_written(
         answer.json()["problems"][0]["message"]
         == "Input should be 'implicit', 'starttls' or 'plain'"
     )
+
+
+async def test_what_keeps_a_mailbox_from_its_work_is_listed_with_what_to_do(
+    api: Api, question: str
+) -> None:
+    mailbox = (await api.ask("POST", URL, NEW)).json()
+    assert (await api.ask("GET", "/api/v1/alarms")).json() == {"items": []}
+    async with api.services.database.write() as connection:
+        await connection.execute(
+            update(Mailbox).values(checked_at=utc_now() - timedelta(hours=1), connected=True)
+        )
+    [alarm] = (await api.ask("GET", "/api/v1/alarms")).json()["items"]
+    assert (alarm["mailbox_id"], alarm["address"]) == (mailbox["id"], mailbox["address"])
+    assert alarm["problems"] == ["its folder has not been listed for two poll intervals"]
+    assert f"/mailboxes/{mailbox['id']}/test" in alarm["what_to_do"]
+    assert (await api.ask("GET", "/api/v1/alarms", tenant="other")).json() == {"items": []}

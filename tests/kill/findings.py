@@ -111,7 +111,11 @@ def _each_event_is_applied_once(evidence: Evidence) -> Iterator[str]:
         if used != expected:
             yield f"row {row.id} ({row.source}, {row.state}) was used by {used}, not {expected}"
         stored = sum(count for (_, of), count in messages.items() if of == row.id)
-        if row.source == "imap" and stored != len(expected):
+        # What a program said to a case that closed meanwhile stays among that case's mails.
+        overtaken = (
+            row.reason in TOO_LATE.values() and stored == messages[row.case_id or "", row.id]
+        )
+        if row.source == "imap" and stored != len(expected) and not (overtaken and stored == 1):
             yield f"row {row.id} ({row.state}) is stored as {stored} messages"
         if expected and row.source == "imap" and not messages[(row.case_id or "", row.id)]:
             yield f"row {row.id} is not stored in its case {row.case_id}"

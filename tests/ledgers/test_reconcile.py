@@ -1,6 +1,6 @@
 """Reconciliation on a real Dovecot: what is missing is named, and mended."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import update
 
@@ -30,6 +30,22 @@ async def test_a_mail_that_nobody_read_is_named_and_counted(
     assert [(gap.uid, gap.what) for gap in report.gaps] == [(1, What.NOT_READ)]
     assert (await small_world.row(Mailbox)).gaps == 1
     assert (await small_world.row(Reconciliation)).report["missing"] == 1
+
+
+async def test_a_mail_whose_turn_in_a_backlog_is_to_come_is_not_missing(
+    small_world: World, dovecot: Box
+) -> None:
+    attached = await _attached(small_world, dovecot)
+    with dovecot.server.session(dovecot.user) as client:
+        for day in ("02", "03", "01"):
+            received = f'"{day}-Feb-2026 10:00:00 +0000"'
+            client.append("INBOX", "", received, letter(f"of the {day}"))
+    just_read = datetime(2026, 2, 2, 10, tzinfo=UTC)
+    await small_world.take(attached, 1, letter("of the 02"), received_at=just_read)
+    report = await reconcile.reconcile(small_world.database, small_world.box, TENANT, "mailbox1")
+    assert report is not None
+    # That of the 3rd waits for its turn; that of the 1st was passed over.
+    assert [(gap.uid, gap.what) for gap in report.gaps] == [(3, What.NOT_READ)]
 
 
 async def test_a_mail_that_its_case_has_not_taken_is_due_at_once(

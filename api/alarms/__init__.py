@@ -1,0 +1,1 @@
+"""Alarms: what keeps mailboxes from doing their work."""
