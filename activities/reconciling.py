@@ -9,9 +9,10 @@ from temporalio import activity
 
 from activities.catalogue import RECONCILE
 from activities.heartbeats import beating
+from contracts.clock import utc_now
 from contracts.errors import MailboxNotFound
 from contracts.mailbox import Watch
-from ledgers import reconcile
+from ledgers import reconcile, watermark
 from ledgers.delivery import Delivery
 from ledgers.reconcile import Report
 
@@ -26,6 +27,7 @@ class Reconciling:
     """Reconciles mailboxes."""
 
     delivery: Delivery
+    again_after: timedelta = AGAIN_AFTER
 
     @activity.defn(name=RECONCILE.name)
     async def reconcile(self, watch: Watch) -> str:
@@ -53,18 +55,25 @@ class Reconciling:
         return f"{report.missing} missing, {report.unlisted} unlisted, {report.stuck} stuck"
 
     async def _until_mended(self, watch: Watch) -> Report | None:
-        for _ in range(LOOKS - 1):
-            report = await self._look(watch)
-            if report is None or not (report.missing or report.renumbered):
+        for look in range(LOOKS):
+            report = await reconcile.reconcile(
+                self.delivery.database,
+                self.delivery.secrets,
+                watch.tenant,
+                watch.mailbox_id,
+                last=look == LOOKS - 1,
+            )
+            if report is None or not report.unmended:
                 return report
-            # Its watch looks again now: what it reads is no gap any more.
-            await asyncio.sleep(AGAIN_AFTER.total_seconds())
-        return await self._look(watch)
-
-    async def _look(self, watch: Watch) -> Report | None:
-        report = await reconcile.reconcile(
-            self.delivery.database, self.delivery.secrets, watch.tenant, watch.mailbox_id
-        )
-        if report is not None and (report.missing or report.renumbered):
-            await self.delivery.temporal.watch_mailbox(watch.tenant, watch.mailbox_id, changed=True)
+            await self._ask_watch(watch, again=look > 0 or report.renumbered)
+            if look < LOOKS - 1:
+                # What it reads now is no gap any more.
+                await asyncio.sleep(self.again_after.total_seconds())
         return report
+
+    async def _ask_watch(self, watch: Watch, *, again: bool) -> None:
+        """Let its watch look at once, and where that did not help, over a connection anew."""
+        if again:
+            await self.delivery.temporal.watch_mailbox(watch.tenant, watch.mailbox_id, changed=True)
+        else:
+            await watermark.want(self.delivery.database, watch.tenant, watch.mailbox_id, utc_now())

@@ -13,7 +13,7 @@ from activities.catalogue import WATCH_DELIVERIES, WATCH_MAILBOX
 from activities.heartbeats import beating
 from contracts.clock import utc_now
 from contracts.mailbox import TenantWatch, Watch
-from ledgers import alarms, resolving
+from ledgers import alarms, reconcile, resolving
 from ledgers.delivery import Delivery
 from ledgers.watch import MailboxWatch
 from store.tables import Mailbox, MailboxStatus
@@ -47,13 +47,13 @@ class Watching:
         """Deliver what is due again and again, and see that every mailbox has its watch."""
         async with beating():
             next_mailbox_check = utc_now()
+            teller = alarms.Teller(self.delivery.database, watch.tenant)
             while True:
                 if utc_now() >= next_mailbox_check:
                     await self._watch_all_mailboxes(watch.tenant)
                     forgotten = await resolving.unfinished(self.delivery.database, watch.tenant)
-                    told = await alarms.tell(
-                        self.delivery.database, self.delivery.secrets, watch.tenant
-                    )
+                    await reconcile.forget_mended(self.delivery.database, watch.tenant)
+                    told = await teller.tell(utc_now())
                     await resolving.start(self.delivery.temporal, watch.tenant, [*forgotten, *told])
                     next_mailbox_check = utc_now() + MAILBOX_CHECK
                 due = await self.delivery.due(watch.tenant, utc_now())
@@ -73,6 +73,8 @@ class Watching:
                     ).where(Mailbox.tenant == tenant, Mailbox.status == MailboxStatus.ACTIVE)
                 )
             ).all()
+        for gone in self._scheduled - {row.id for row in rows}:
+            await self._forget(tenant, gone)
         silent_since = utc_now() - SILENT_AFTER
         for row in rows:
             silent = not row.connected and (row.checked_at or row.created_at) < silent_since
@@ -88,3 +90,16 @@ class Watching:
                     mailbox=row.id,
                     status=error.status.name,
                 )
+
+    async def _forget(self, tenant: str, mailbox_id: str) -> None:
+        """Compare a mailbox no more that was paused or deleted; resumed, it is scheduled again."""
+        try:
+            await self.delivery.temporal.unschedule_reconciling(tenant, mailbox_id)
+            self._scheduled.discard(mailbox_id)
+        except RPCError as error:
+            log.warning(
+                "reconciling.not_unscheduled",
+                tenant=tenant,
+                mailbox=mailbox_id,
+                status=error.status.name,
+            )

@@ -1,11 +1,14 @@
 """Metrics for Prometheus, in a registry of the application's own."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from contracts.clock import utc_now
 from ledgers import health
+from ledgers.alarms import open_alarms
 from ledgers.health import HealthStatus
 from store import cases, ledger_views
 from store.database import Database
@@ -13,6 +16,8 @@ from store.tables import MailboxStatus
 
 _KNOWN_METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+Labels = TypeVar("Labels", bound=tuple[str, ...])
 
 
 class Metrics:
@@ -57,6 +62,13 @@ class Metrics:
         self._red = self._gauge(
             "everpost_mailbox_red", "1 while a mailbox is not well.", "tenant", "mailbox"
         )
+        self._alarms = self._gauge(
+            "everpost_mailbox_alarm",
+            "1 while a mailbox is in trouble of this kind.",
+            "tenant",
+            "mailbox",
+            "kind",
+        )
         self._lag = self._gauge(
             "everpost_mailbox_read_until_seconds",
             "How long ago the time lies until which a mailbox is read.",
@@ -76,8 +88,13 @@ class Metrics:
             intake, outbox = await ledger_views.states_of_all(connection)
             open_cases = await cases.open_counts(connection)
             mailboxes = await ledger_views.mailboxes_connected(connection)
+            now = utc_now()
+            alarms = {
+                (tenant, alarm.mailbox_id, str(alarm.kind)): 1
+                for tenant in {mailbox.tenant for mailbox in mailboxes}
+                for alarm in await open_alarms(connection, tenant, now)
+            }
         connected = {(m.tenant, m.mailbox_id): int(m.connected) for m in mailboxes}
-        now = utc_now()
         # No await from here on: two who look at once must not mix their numbers.
         _replace(self._intake, intake)
         _replace(self._outbox, outbox)
@@ -85,6 +102,7 @@ class Metrics:
         _replace(self._connected, connected)
         _replace(self._gaps, {(m.tenant, m.mailbox_id): m.gaps for m in mailboxes})
         _replace(self._red, {(m.tenant, m.mailbox_id): int(_is_red(m, now)) for m in mailboxes})
+        _replace(self._alarms, alarms)
         _replace(
             self._lag,
             {
@@ -104,7 +122,7 @@ def _is_red(mailbox: ledger_views.MailboxGauge, now: datetime) -> bool:
     return health.status(mailbox, status, mailbox.created_at, now) is HealthStatus.RED
 
 
-def _replace(gauge: Gauge, values: dict[tuple[str, str], int]) -> None:
+def _replace(gauge: Gauge, values: Mapping[Labels, int]) -> None:
     gauge.clear()
     for labels, value in values.items():
         gauge.labels(*labels).set(value)

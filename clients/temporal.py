@@ -1,7 +1,7 @@
 """Temporal as everything outside its workers sees it: start, signal, ask."""
 
-import contextlib
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
@@ -15,6 +15,8 @@ from temporalio.client import (
     ScheduleAlreadyRunningError,
     ScheduleIntervalSpec,
     ScheduleSpec,
+    ScheduleUpdate,
+    ScheduleUpdateInput,
     WorkflowExecutionStatus,
 )
 from temporalio.common import (
@@ -139,7 +141,10 @@ class Temporal:
         )
 
     async def schedule_reconciling(self, tenant: str, mailbox_id: str) -> None:
-        """Make sure that a mailbox is compared with its server every hour."""
+        """Make sure that a mailbox is compared with its server every hour.
+
+        A schedule that an earlier release made is given this one's interval.
+        """
         schedule_id = reconcile_schedule_id(tenant, mailbox_id)
         action = ScheduleActionStartWorkflow(
             RECONCILE_WORKFLOW,
@@ -150,9 +155,13 @@ class Temporal:
         spec = ScheduleSpec(
             intervals=[ScheduleIntervalSpec(every=RECONCILE_EVERY)], jitter=RECONCILE_JITTER
         )
-        with contextlib.suppress(ScheduleAlreadyRunningError):
+        try:
             await self.client.create_schedule(
                 schedule_id, Schedule(action=action, spec=spec), rpc_timeout=RPC_TIMEOUT
+            )
+        except ScheduleAlreadyRunningError:
+            await self.client.get_schedule_handle(schedule_id).update(
+                lambda known: _respaced(known, spec), rpc_timeout=RPC_TIMEOUT
             )
 
     async def unschedule_reconciling(self, tenant: str, mailbox_id: str) -> None:
@@ -219,6 +228,15 @@ def polled_lately(pollers: Iterable[PollerInfo], now: datetime) -> bool:
     return any(
         now - poller.last_access_time.ToDatetime(tzinfo=UTC) <= POLLED_WITHIN for poller in pollers
     )
+
+
+def _respaced(known: ScheduleUpdateInput, spec: ScheduleSpec) -> ScheduleUpdate | None:
+    """Return a schedule with this interval, or None where it has it."""
+    schedule = known.description.schedule
+    if (schedule.spec.intervals, schedule.spec.jitter) == (spec.intervals, spec.jitter):
+        return None
+    # An operator who paused it is not overruled.
+    return ScheduleUpdate(schedule=replace(schedule, spec=spec))
 
 
 def _attributes(start: CaseInput) -> TypedSearchAttributes:

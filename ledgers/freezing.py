@@ -66,7 +66,8 @@ async def freeze(
 
 async def freeze_alarm(connection: AsyncConnection, request: SendRequest, mail: Frozen) -> Row:
     """Freeze a mail about a mailbox, which is no message of any case."""
-    return await _insert(connection, request, mail, (OutboxState.INTENDED, None, None))
+    first = OutboxState.SUPPRESSED if mail.suppressed else OutboxState.INTENDED
+    return await _insert(connection, request, mail, (first, None, mail.suppressed))
 
 
 async def index(connection: AsyncConnection, row: Row, text: str, now: datetime) -> None:

@@ -64,6 +64,11 @@ class Report:
     renumbered: bool
     gaps: tuple[Gap, ...]
 
+    @property
+    def unmended(self) -> bool:
+        """Whether its watch has to do something."""
+        return self.missing > 0 or self.renumbered
+
     def as_json(self) -> dict[str, Any]:  # Any: JSON
         """Return it as it is stored."""
         gaps = [
@@ -88,9 +93,11 @@ class _Listing:
 
 
 async def reconcile(
-    database: Database, secrets: SecretBox, tenant: str, mailbox_id: str
+    database: Database, secrets: SecretBox, tenant: str, mailbox_id: str, *, last: bool = True
 ) -> Report | None:
     """Compare, mend what can be mended here, and keep the report; None for a paused mailbox.
+
+    Unless this is the `last` look, what its watch may still read makes no gap and no report.
 
     Mails that were not read are read by the mailbox's watch, which the caller tells to look
     again. Raises MailboxNotFound and ImapError.
@@ -119,11 +126,16 @@ async def reconcile(
         listing = _Listing(status, uids, await server.sizes(asked))
     finally:
         await server.close()
-    return await _settle(database, watcher, listing, rows)
+    return await _settle(database, watcher, listing, rows, last=last)
 
 
 async def _settle(
-    database: Database, watcher: Watcher, listing: _Listing, rows: Sequence[Row[Any]]
+    database: Database,
+    watcher: Watcher,
+    listing: _Listing,
+    rows: Sequence[Row[Any]],
+    *,
+    last: bool,
 ) -> Report:
     now = utc_now()
     current = listing.status.uidvalidity == watcher.uidvalidity
@@ -152,7 +164,8 @@ async def _settle(
             renumbered=bool(others) or not current,
             gaps=tuple([*others, *missing, *unlisted, *stuck][:MAX_NAMED]),
         )
-        await _keep(connection, watcher, report)
+        if last or not report.unmended:
+            await _keep(connection, watcher, report)
     return report
 
 
@@ -281,6 +294,47 @@ async def _keep(connection: AsyncConnection, watcher: Watcher, report: Report) -
     )
     newest = select(Reconciliation.id).where(*kept).order_by(Reconciliation.id.desc()).limit(KEPT)
     await connection.execute(delete(Reconciliation).where(*kept, Reconciliation.id.not_in(newest)))
+
+
+async def forget_mended(database: Database, tenant: str) -> None:
+    """Count no longer as gaps what has been read since the reconciliation that found it missing.
+
+    Of more than are named, the others count until the next reconciliation.
+    """
+    async with database.read() as connection:
+        boxes = await connection.execute(
+            select(Mailbox.id, Mailbox.uidvalidity, Mailbox.folder, Mailbox.reconciled_at).where(
+                Mailbox.tenant == tenant, Mailbox.gaps > 0
+            )
+        )
+        found = boxes.all()
+    for box in found:
+        [report] = await reports(database, tenant, box.id, 1) or [None]
+        if report is None:
+            continue
+        named = {gap["uid"] for gap in report["gaps"] if gap["what"] == What.NOT_READ}
+        async with database.write() as connection:
+            read = await connection.scalar(
+                select(func.count())
+                .select_from(Intake)
+                .where(
+                    Intake.tenant == tenant,
+                    Intake.mailbox_id == box.id,
+                    Intake.folder == box.folder,
+                    Intake.uidvalidity == box.uidvalidity,
+                    Intake.uid.in_(sorted(named)),
+                    Intake.state != IntakeState.SEEN,
+                )
+            )
+            await connection.execute(
+                update(Mailbox)
+                .where(
+                    Mailbox.tenant == tenant,
+                    Mailbox.id == box.id,
+                    Mailbox.reconciled_at == box.reconciled_at,
+                )
+                .values(gaps=max(0, report["missing"] - int(read or 0)))
+            )
 
 
 async def reports(database: Database, tenant: str, mailbox_id: str, limit: int) -> list[Any]:

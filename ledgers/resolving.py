@@ -249,7 +249,9 @@ async def _withdraw(
 
 
 async def _tell(connection: AsyncConnection, row: Row) -> None:
-    """Write the intake row of a decision unless it is there."""
+    """Write the intake row of a decision unless it is there; an alarm is of no case."""
+    if row.kind == "alarm":
+        return
     now = utc_now()
     newest = row.resolutions[-1]
     resolution = Resolution(newest["resolution"])

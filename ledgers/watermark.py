@@ -58,7 +58,7 @@ async def reading(database: Database, asked: ReadingAsked) -> Reading:
         return Reading(complete=not under_way, under_way=under_way)
     read = mailbox.read_until is not None and mailbox.read_until >= asked.due
     if not read and (mailbox.wanted_until is None or mailbox.wanted_until < asked.due):
-        await _want(database, asked)
+        await want(database, asked.tenant, asked.mailbox_id, asked.due)
     return Reading(
         complete=read and not under_way,
         read_until=mailbox.read_until,
@@ -67,16 +67,17 @@ async def reading(database: Database, asked: ReadingAsked) -> Reading:
     )
 
 
-async def _want(database: Database, asked: ReadingAsked) -> None:
+async def want(database: Database, tenant: str, mailbox_id: str, until: datetime) -> None:
+    """Let the watch of a mailbox look at once, over the connection that it has."""
     async with database.write() as connection:
         await connection.execute(
             update(Mailbox)
             .where(
-                Mailbox.tenant == asked.tenant,
-                Mailbox.id == asked.mailbox_id,
-                or_(Mailbox.wanted_until.is_(None), Mailbox.wanted_until < asked.due),
+                Mailbox.tenant == tenant,
+                Mailbox.id == mailbox_id,
+                or_(Mailbox.wanted_until.is_(None), Mailbox.wanted_until < until),
             )
-            .values(wanted_until=asked.due)
+            .values(wanted_until=until)
         )
 
 

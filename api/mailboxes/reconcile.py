@@ -4,7 +4,8 @@ import json
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Query, status
+from fastapi import APIRouter, HTTPException, Query, status
+from temporalio.service import RPCError
 
 from api.auth.principal import PrincipalDep
 from api.inputs import Body, MailboxId
@@ -13,6 +14,8 @@ from api.services import ServicesDep
 from api.strict_json import StrictRoute
 from ledgers import reconcile
 from store import mailboxes
+
+AWAY = "Temporal does not answer: ask again when /health/ready says that it does."
 
 router = APIRouter(prefix="/api/v1/mailboxes", tags=["mailboxes"], route_class=StrictRoute)
 
@@ -65,7 +68,10 @@ async def start(
     """Compare a mailbox's server with the ledger now."""
     async with services.database.read() as connection:
         await mailboxes.read(connection, principal.tenant, id)
-    await services.temporal.reconcile_mailbox(principal.tenant, id)
+    try:
+        await services.temporal.reconcile_mailbox(principal.tenant, id)
+    except (RPCError, RuntimeError) as error:
+        raise HTTPException(status.HTTP_503_SERVICE_UNAVAILABLE, AWAY) from error
     return ReconciliationStarted(mailbox_id=id)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import time
@@ -56,21 +55,23 @@ def running_temporal() -> Iterator[str]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        _wait_until_open(server, port)
+        _wait_until_healthy(server, program, f"{HOST}:{port}")
         yield f"{HOST}:{port}"
     finally:
         server.kill()
         server.wait()
 
 
-def _wait_until_open(server: subprocess.Popen[bytes], port: int) -> None:
+def _wait_until_healthy(server: subprocess.Popen[bytes], program: str, address: str) -> None:
+    """Return once the server answers; its port is open some time before it does."""
     deadline = time.monotonic() + STARTS_WITHIN_S
+    command = [program, "operator", "cluster", "health", "--address", address]
     while time.monotonic() < deadline:
         if server.poll() is not None:
             raise RuntimeError(f"the Temporal server ended at once, with {server.returncode}")
-        with socket.socket() as probe:
-            if probe.connect_ex((HOST, port)) == 0:
-                return
+        asked = subprocess.run(command, capture_output=True, check=False)  # noqa: S603  # our own
+        if asked.returncode == 0:
+            return
         time.sleep(0.05)
     raise RuntimeError("the Temporal server does not answer")
 

@@ -53,6 +53,7 @@ _INDEXES = (
     ("messages_by_provider_id", "messages", ["tenant", "provider_id"]),
     ("outbox_by_attempt", "outbox", ["tenant", "mailbox_id", "attempted_at"]),
 )
+_IGNORED_OF_CASES = "state = 'ignored' AND case_id IS NOT NULL"
 
 
 def upgrade() -> None:
@@ -62,6 +63,13 @@ def upgrade() -> None:
             op.add_column(table, column)
     for name, table, indexed in _INDEXES:
         op.create_index(name, table, indexed)
+    op.create_index(
+        "intake_ignored_of_cases",
+        "intake",
+        ["tenant", "seen_at"],
+        sqlite_where=sa.text(_IGNORED_OF_CASES),
+        postgresql_where=sa.text(_IGNORED_OF_CASES),
+    )
     op.create_table(
         "files",
         sa.Column("tenant", sa.String(64), nullable=False),
@@ -102,6 +110,7 @@ def downgrade() -> None:
     op.drop_table("reconciliations")
     op.drop_table("outbox_recipients")
     op.drop_table("files")
+    op.drop_index("intake_ignored_of_cases", "intake")
     for name, table, _ in reversed(_INDEXES):
         op.drop_index(name, table)
     for table, columns in reversed(_ADDED.items()):
