@@ -35,14 +35,14 @@ class OverRate(Exception):
         self.after = after
 
 
-async def begin_attempt(database: Database, row: Row, owner: str) -> bool:
+async def begin_attempt(database: Database, row: Row, owner: str, *, has_rate: bool = True) -> bool:
     """Set `intended → attempting`, durably; False when somebody else was faster.
 
     Raises OverRate where the mailbox has sent as much as it may: then the mail has a turn, and
-    those that come later have later ones.
+    those that come later have later ones. Who knows that there is no rate need not ask for it.
     """
     async with database.write() as connection:
-        turn = await _turn(connection, row)
+        turn = await _turn(connection, row) if has_rate else utc_now()
         now = utc_now()
         if turn > now:
             # `lease_until` of an intended row is its turn.

@@ -86,26 +86,28 @@ async def _first_state(
     if mail.suppressed is not None:
         return OutboxState.SUPPRESSED, None, mail.suppressed
     if request.kind == "reply":
-        if await _over_cap(connection, request.tenant, mail):
+        replies = await _most_replies(connection, request.tenant, mail)
+        if replies >= mail.replies_per_day:
             reason = f"cap: {mail.replies_per_day} replies a day"
             return OutboxState.SUPPRESSED, None, reason
-        loop = await loops.signs(connection, request, mail.recipients, at_once)
-        if loop is not None:
+        # Nobody loops with whom there was no reply today.
+        loop = replies and await loops.signs(connection, request, mail.recipients, at_once)
+        if loop:
             return OutboxState.HELD, HeldFor.LOOP, loop
     if request.approvers:
         return OutboxState.HELD, HeldFor.APPROVAL, "it waits for approval"
     return OutboxState.INTENDED, None, None
 
 
-async def _over_cap(connection: AsyncConnection, tenant: str, mail: Frozen) -> bool:
-    """Return whether a recipient has had as many replies, over all cases, as a day allows."""
+async def _most_replies(connection: AsyncConnection, tenant: str, mail: Frozen) -> int:
+    """Return how many replies the recipient with the most has had today, over all cases."""
     # Some robots carry no header: only counting over all cases ends such a loop (RFC 3834, 2).
+    most = 0
     # In one order, or two mails to the same people could wait for each other.
     for address in sorted({recipient.lower() for recipient in mail.recipients}):
         await one_at_a_time(connection, "cap", tenant, address)
-        if await _replies_to(connection, tenant, address) >= mail.replies_per_day:
-            return True
-    return False
+        most = max(most, await _replies_to(connection, tenant, address))
+    return most
 
 
 async def _replies_to(connection: AsyncConnection, tenant: str, address: str) -> int:

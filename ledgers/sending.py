@@ -132,7 +132,8 @@ class Sender:
                 account.smtp, row.envelope_from, row.recipients, len(row.raw)
             ) as transaction:
                 reached(CrashPoint.OUTBOX_CONNECTED)
-                if not await attempts.begin_attempt(self.database, row, owner):
+                has_rate = account.sends_per_minute is not None
+                if not await attempts.begin_attempt(self.database, row, owner, has_rate=has_rate):
                     raise TryLater("another process is sending this mail")
                 reached(CrashPoint.OUTBOX_ATTEMPTING)
                 answer = await self._data(row, account, owner, transaction)
