@@ -327,8 +327,8 @@ async def test_an_owner_that_was_taken_over_and_hears_yes_says_so(
     await desk.freeze()
     real = attempts.begin_attempt
 
-    async def taken_over(database: object, row: Row, owner: str) -> bool:
-        began = await real(desk.world.database, row, owner)
+    async def taken_over(database: object, row: Row, owner: str, *, has_rate: bool) -> bool:
+        began = await real(desk.world.database, row, owner, has_rate=has_rate)
         await attempts.abandon(desk.world.database, await outbox.read(desk.world.database, row))
         return began
 
