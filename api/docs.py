@@ -1,5 +1,6 @@
 """The API's documentation for people, with its scripts from here: it works without Internet."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from api.problems import ProblemDetails
 
 ASSETS_PATH = "/docs-assets"
 _ASSETS = Path(fastapi_offline.__file__).parent / "static"
+_END_OF_CLAUSE = re.compile(r"[.:;](?=\s|$)")
 
 
 def serve_docs(app: FastAPI) -> None:
@@ -31,10 +33,18 @@ def describe_problems(app: FastAPI) -> None:
         schema = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas = document["components"]["schemas"]
         schemas |= schema.pop("$defs", {}) | {"ProblemDetails": schema}
+        for methods in document["paths"].values():
+            for operation in methods.values():
+                operation["summary"] = _summary(operation["description"])
         return document
 
     # FastAPI names this way to change its document.
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _summary(description: str) -> str:
+    """Return the first clause of a description; the names of functions tell too little."""
+    return _END_OF_CLAUSE.split(description, maxsplit=1)[0]
 
 
 async def _docs_page() -> HTMLResponse:

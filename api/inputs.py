@@ -6,7 +6,14 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Path, Query
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
 
 from store.cursors import MAX_CURSOR_LENGTH, MAX_ROW_ID
 
@@ -47,6 +54,21 @@ _HOST_NAME = re.compile(
 )
 
 
+def _email_address(text: str) -> str:
+    # Not a `pattern`: that would be told to whoever mistypes an address.
+    if _ADDR_SPEC.fullmatch(text):
+        return text
+    raise ValueError("it is no mail address such as name@example.com")
+
+
+# The addr-spec of RFC 5322, 3.4.1, without quoted local parts and domain literals; ASCII only.
+_ADDR_SPEC = re.compile(
+    r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
+    r"@[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*"
+)
+_AS_EMAIL = Field(json_schema_extra={"format": "email"})
+
+
 def is_loopback(host: str) -> bool:
     """Return whether a host is this machine by its name or address."""
     if _is_ip_address(host):
@@ -63,14 +85,8 @@ def _is_ip_address(text: str) -> bool:
 
 
 Line = Annotated[str, AfterValidator(_without_controls)]
-# The addr-spec of RFC 5322, 3.4.1, without quoted local parts and domain literals; ASCII only.
 EmailAddress = Annotated[
-    str,
-    StringConstraints(
-        max_length=254,
-        pattern=r"^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
-        r"@[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$",
-    ),
+    str, StringConstraints(max_length=254), AfterValidator(_email_address), _AS_EMAIL
 ]
 Host = Annotated[str, StringConstraints(max_length=253), AfterValidator(_host)]
 UtcTime = Annotated[AwareDatetime, AfterValidator(_to_utc)]

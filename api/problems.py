@@ -81,6 +81,7 @@ KINDS: Mapping[type[Exception], Kind] = {
     ),
     errors.MailboxNotFound: Kind(HTTPStatus.NOT_FOUND, "mailbox-not-found", "No such mailbox"),
     errors.MailboxTaken: Kind(HTTPStatus.CONFLICT, "mailbox-taken", "Attached already"),
+    errors.MailboxPaused: Kind(HTTPStatus.CONFLICT, "mailbox-paused", "The mailbox is paused"),
     errors.MailboxInvalid: Kind(
         HTTPStatus.UNPROCESSABLE_ENTITY, "mailbox-invalid", "The mailbox has mistakes"
     ),

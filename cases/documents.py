@@ -29,13 +29,18 @@ _WORDS: Mapping[str, bool | None] = {
 
 def parse_document(text: str) -> Mapping[str, JSON]:
     """Return the mapping that a YAML or JSON text says, or raise DefinitionInvalid."""
-    if len(text) > MAX_DOCUMENT_BYTES or len(text.encode("utf-8", "replace")) > MAX_DOCUMENT_BYTES:
-        raise _invalid(f"the document is larger than {MAX_DOCUMENT_BYTES // 1024} KiB")
-    value = _json(text) if text.lstrip()[:1] == "{" else None
-    value = _yaml(text) if value is None else value
+    value = parse_value(text)
     if not isinstance(value, Mapping):
         raise _invalid(f"a definition is a mapping with id, start and states, not {kind_of(value)}")
     return value
+
+
+def parse_value(text: str) -> JSON:
+    """Return whatever a YAML or JSON text says, or raise DefinitionInvalid."""
+    if len(text) > MAX_DOCUMENT_BYTES or len(text.encode("utf-8", "replace")) > MAX_DOCUMENT_BYTES:
+        raise _invalid(f"the document is larger than {MAX_DOCUMENT_BYTES // 1024} KiB")
+    value = _json(text) if text.lstrip()[:1] == "{" else None
+    return _yaml(text) if value is None else value
 
 
 def _invalid(message: str, line: int | None = None) -> DefinitionInvalid:

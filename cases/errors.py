@@ -14,7 +14,7 @@ class Problem:
 
     def __str__(self) -> str:
         """Return the problem as one sentence, the way that a person reads it."""
-        hint = f" Did you mean {self.suggestion!r}?" if self.suggestion else ""
+        hint = f". Did you mean {self.suggestion!r}?" if self.suggestion else ""
         return f"{self.place}: {self.message}{hint}" if self.place else f"{self.message}{hint}"
 
 

@@ -256,6 +256,12 @@ class State(Model):
     final: StrictBool = Field(False, description="Coming here ends the case.")
 
 
+_OF_POLICY: Mapping[ClosedPolicy, str] = {
+    ClosedPolicy.REOPEN: "name the state in which the case is open again",
+    ClosedPolicy.ANSWER: "name the template that is replied",
+}
+
+
 class AfterClose(Model):
     """What a mail does that comes to a case which has closed.
 
@@ -273,7 +279,9 @@ class AfterClose(Model):
             given = getattr(self, name) is not None
             if given != (self.policy is policy):
                 raise ValueError(
-                    f"{name} is for the policy {policy}" if given else f"{policy} needs {name}"
+                    f"`{name}` is for the policy {policy} alone: take it away, or change the policy"
+                    if given
+                    else f"the policy {policy} needs `{name}`: {_OF_POLICY[policy]}"
                 )
         return self
 

@@ -123,13 +123,27 @@ class MailboxNotFound(CallerError):
 class MailboxTaken(CallerError):
     """A folder of an address is watched already."""
 
-    def __init__(self, address: str, folder: str) -> None:
-        """Keep the address and the folder."""
+    def __init__(self, address: str, folder: str, mailbox_id: str | None = None) -> None:
+        """Keep the address, the folder, and the mailbox that watches it, where that is known."""
+        which = f"mailbox {mailbox_id}" if mailbox_id else "that mailbox"
         super().__init__(
-            f"Folder {folder!r} of {address} is attached already; change that mailbox instead."
+            f"Folder {folder!r} of {address} is attached already; change {which} instead."
         )
         self.address = address
         self.folder = folder
+        self.mailbox_id = mailbox_id
+
+
+class MailboxPaused(CallerError):
+    """A paused mailbox can't do what only a watched one can."""
+
+    def __init__(self, mailbox_id: str) -> None:
+        """Keep the mailbox."""
+        super().__init__(
+            f"Mailbox {mailbox_id} is paused, so it is not compared with its server; resume it"
+            f" first: POST /api/v1/mailboxes/{mailbox_id}/resume."
+        )
+        self.mailbox_id = mailbox_id
 
 
 class MailboxInvalid(CallerError):

@@ -13,6 +13,7 @@ from everpost import (
     cli_mail,
     cli_mailboxes,
     cli_outbox,
+    cli_review,
     cli_run,
     cli_templates,
 )
@@ -32,9 +33,12 @@ app = typer.Typer(
 app.add_typer(cli_mail.app, name="mail")
 app.add_typer(cli_cases.app, name="cases")
 app.add_typer(cli_outbox.app, name="outbox")
+app.add_typer(cli_review.review, name="review")
+app.add_typer(cli_review.quarantine, name="quarantine")
 app.add_typer(cli_definitions.definitions, name="definitions")
 app.add_typer(cli_mailboxes.app, name="mailboxes")
 app.add_typer(cli_templates.app, name="templates")
+app.command()(cli_mailboxes.alarms)
 app.command("run")(cli_run.run)
 
 
@@ -74,10 +78,16 @@ def login(
 
 @app.command()
 def health() -> None:
-    """Say how the instance and its parts are; exit code 1 when it is not healthy."""
-    healthy, answer = cli_client.health(read_settings())
+    """Say how the instance and its parts are; exit code 1 when it is not healthy.
+
+    Mailboxes that are red are named too, and do not count for that.
+    """
+    settings = read_settings()
+    healthy, answer = cli_client.health(settings)
     for key, value in answer.items():
         typer.echo(f"{one_line(str(key))}: {one_line(phrase(value), 500)}")
+    for line in cli_mailboxes.red_mailboxes(settings):
+        typer.echo(line)
     if not healthy:
         raise typer.Exit(1)
 

@@ -1,6 +1,8 @@
 """One case, laid out for reading: where it stands, what happens next, its mails, and why."""
 
+import re
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from everpost.cli_output import facts, phrase, titled
@@ -10,6 +12,8 @@ from everpost.terminal import one_line, printable
 Json = Any
 Entry = Mapping[str, Json]
 LINES_OF_A_MAIL = 12
+# As `datetime.isoformat` writes it, with a zone.
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)")
 LINE_LENGTH = 200
 
 
@@ -18,7 +22,7 @@ def described(case: Entry) -> str:
     parts = [
         facts(_head(case)),
         titled("What happens next", _next(_items(case, "next"))),
-        titled("Deadlines", map(_deadline, _items(case, "deadlines"))),
+        titled("Deadlines", _deadlines(case)),
         titled("Events that nothing waits for yet", map(_waiting, _items(case, "waiting"))),
         titled("Messages", _mails(_items(case, "messages"))),
         titled("Outbox", map(_outgoing, _items(case, "outbox"))),
@@ -66,6 +70,7 @@ def _next(entries: list[Entry]) -> Iterator[str]:
     for entry in entries:
         happenings = [
             *([f"doing {phrase(entry['doing'])}"] if entry.get("doing") else []),
+            *([f"at {phrase(entry.get('due'))} {_goes_out(entry)}"] if entry.get("held") else []),
             *(
                 f"on {wait.get('event')}{_condition(wait)} {wait.get('does')}"
                 for wait in _items(entry, "waits_for")
@@ -79,14 +84,31 @@ def _next(entries: list[Entry]) -> Iterator[str]:
             yield one_line(f"in {entry.get('state')}: {happening}", LINE_LENGTH)
 
 
+def _goes_out(entry: Entry) -> str:
+    return f"{phrase(entry['held'])} goes out, unless it is withdrawn"
+
+
 def _condition(wait: Entry) -> str:
     return f" (when {phrase(wait['when'])})" if wait.get("when") else ""
 
 
-def _deadline(entry: Entry) -> str:
-    return one_line(
-        f"{phrase(entry.get('due'))} in {entry.get('state')}: {entry.get('does')}", LINE_LENGTH
-    )
+def _deadlines(case: Entry) -> Iterator[str]:
+    """Give a line for each deadline; of one that is due, what it waits for."""
+    until = _moment(case.get("waits_for_mailbox_until"))
+    for entry in _items(case, "deadlines"):
+        line = f"{phrase(entry.get('due'))} in {entry.get('state')}: {entry.get('does')}"
+        due = _moment(entry.get("due"))
+        if until is not None and due is not None and due <= until:
+            read = phrase(case.get("waits_for_mailbox_until"))
+            line += f" (waits until mailbox is read up to {read})"
+        yield one_line(line, LINE_LENGTH)
+
+
+def _moment(value: Json) -> datetime | None:
+    try:
+        return datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
 
 
 def _waiting(entry: Entry) -> str:
@@ -136,9 +158,14 @@ def _what_happened(entry: Entry) -> str:
         f"on {event_type}" if event_type else "",
         " → ".join(place for place in moved if place),
         f"did {phrase(entry['did'])}" if entry.get("did") else "",
-        f"({phrase(entry['notes'])})" if entry.get("notes") else "",
+        f"({_with_local_times(phrase(entry['notes']))})" if entry.get("notes") else "",
     ]
     return " ".join(word for word in words if word)
+
+
+def _with_local_times(text: str) -> str:
+    """Return a text with the times in it as all others are shown."""
+    return _TIME.sub(lambda found: phrase(found[0]), text)
 
 
 def _guards(guards: Json) -> Iterator[str]:

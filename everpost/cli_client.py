@@ -37,6 +37,8 @@ _ADVICE: Mapping[str, str] = {
     "case-not-found": "`everpost cases list` shows what there is.",
     "definition-not-found": "`everpost definitions list` shows them, each with its newest version.",
     "mailbox-not-found": "`everpost mailboxes list` shows what there is.",
+    "mailbox-paused": "resume it first: `everpost mailboxes resume` with its id.",
+    "row-not-found": "`everpost review list` and `everpost quarantine list` show what waits.",
     "mail-not-found": "`everpost outbox list` shows what there is.",
     "not-found": "there is nothing of this name; the lists show what there is.",
 }
@@ -74,7 +76,7 @@ def mistakes(problems: Json) -> list[str]:
 
 def _mistake(problem: dict[str, Json]) -> str:
     place, message = problem.get("place"), problem.get("message")
-    hint = f" Did you mean {problem['suggestion']!r}?" if problem.get("suggestion") else ""
+    hint = f". Did you mean {problem['suggestion']!r}?" if problem.get("suggestion") else ""
     return "  " + one_line(f"{place}: {message}{hint}" if place else f"{message}{hint}", 500)
 
 

@@ -1,9 +1,9 @@
 """`everpost definitions`: what cases run on."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -21,6 +21,7 @@ definitions = typer.Typer(
 
 DEFINITION_COLUMNS = ("id", "name", "version", "hash", "created_at", "created_by")
 
+Parsed = TypeVar("Parsed")
 DefinitionFile = Annotated[Path, typer.Argument(metavar="FILE", help="A YAML or JSON file.")]
 
 
@@ -52,11 +53,16 @@ def list_definitions() -> None:
 
 def spec_of(file: Path) -> Mapping[str, Any]:  # Any: JSON values
     """Return the definition in a file; raises CommandError when it holds none."""
+    return read_file(file, parse_document, "definition")
+
+
+def read_file(file: Path, parse: Callable[[str], Parsed], what: str) -> Parsed:
+    """Return what a YAML or JSON file says; raises CommandError when it holds no such thing."""
     try:
-        return parse_document(file.read_text("utf-8"))
+        return parse(file.read_text("utf-8"))
     except OSError as error:
         raise CommandError(f"Cannot read {file}: {error.strerror}.") from None
     except UnicodeDecodeError:
         raise CommandError(f"{file} is not text in UTF-8.") from None
     except DefinitionInvalid as error:
-        raise CommandError(f"{file} holds no definition: {printable(str(error))}") from None
+        raise CommandError(f"{file} holds no {what}: {printable(str(error))}") from None

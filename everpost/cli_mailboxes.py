@@ -1,34 +1,38 @@
-"""`everpost mailboxes`: see, test and attach mailboxes; presets of well-known providers.
+"""`everpost mailboxes`: see, test, steer and attach mailboxes; presets of well-known providers."""
 
-Passwords come from the environment, from standard input, or are asked for: never from arguments,
-which every user of the machine can read.
-"""
-
-import os
-import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
+import yaml
 
+from cases.documents import parse_value
+from everpost.cli_attach import attach, show_steps
 from everpost.cli_client import call
+from everpost.cli_definitions import read_file
 from everpost.cli_errors import CommandError, Commands
-from everpost.cli_output import columns, facts, phrase
+from everpost.cli_output import as_json, columns, facts, phrase
 from everpost.settings import Settings, read_settings
-from everpost.terminal import one_line
+from everpost.terminal import one_line, printable
 
 app = typer.Typer(
-    cls=Commands, no_args_is_help=True, help="See, test and attach the mailboxes that are watched."
+    cls=Commands,
+    no_args_is_help=True,
+    help="See, test, steer and attach the mailboxes that are watched.",
 )
+app.command()(attach)
 
 # Any: what the API answers is JSON.
 Json = dict[str, Any]
 
 MAILBOX_COLUMNS = ("id", "address", "definition", "health", "connected", "last_mail_at")
 PRESET_COLUMNS = ("name", "title", "imap_host", "smtp_host", "login")
-STEP_COLUMNS = ("protocol", "step", "ok", "detail")
-PASSWORD_VARIABLE = "MAILBOX_PASSWORD"  # noqa: S105 -- where it is, not what it is
+_COUNTS = ("listed", "known", "missing", "unlisted", "stuck", "older_uidvalidity", "renumbered")
+
+MailboxId = Annotated[str, typer.Argument(metavar="ID", help="Which mailbox.")]
+AsJson = Annotated[bool, typer.Option("--json", help="What the API answers, as it is.")]
 
 
 @app.command("list")
@@ -81,119 +85,134 @@ def _preset_facts(preset: Json) -> str:
 
 
 @app.command()
-def test(mailbox: Annotated[str, typer.Argument(metavar="ID", help="Which mailbox.")]) -> None:
+def test(mailbox: MailboxId) -> None:
     """Try the servers of an attached mailbox; exit code 1 when a step fails."""
-    _show(call(read_settings(), "POST", f"/mailboxes/{quote(mailbox, safe='')}/test"))
+    report = call(read_settings(), "POST", _path(mailbox, "/test"))
+    show_steps(report)
+    if not report["ok"]:
+        raise typer.Exit(1)
 
 
 @app.command()
-def reconcile(mailbox: Annotated[str, typer.Argument(metavar="ID", help="Which mailbox.")]) -> None:
+def pause(mailbox: MailboxId) -> None:
+    """Stop watching a mailbox; what comes in meanwhile is taken when it is resumed."""
+    call(read_settings(), "POST", _path(mailbox, "/pause"))
+    typer.echo(f"Mailbox {one_line(mailbox)} is paused.")
+
+
+@app.command()
+def resume(mailbox: MailboxId) -> None:
+    """Watch a paused mailbox again."""
+    call(read_settings(), "POST", _path(mailbox, "/resume"))
+    typer.echo(f"Mailbox {one_line(mailbox)} is watched again.")
+
+
+@app.command()
+def reconcile(mailbox: MailboxId) -> None:
     """Compare a mailbox's server with the ledger now, and read what is missing."""
-    call(read_settings(), "POST", f"/mailboxes/{quote(mailbox, safe='')}/reconcile")
+    call(read_settings(), "POST", _path(mailbox, "/reconcile"))
+    name = one_line(mailbox)
     typer.echo(
-        f"Mailbox {one_line(mailbox)} is being compared with its server. What was found is at"
-        f" GET /api/v1/mailboxes/{one_line(mailbox)}/reconciliations."
+        f"Mailbox {name} is being compared with its server."
+        f" `everpost mailboxes reconciliations {name}` shows what was found."
     )
 
 
 @app.command()
-def attach(
-    address: Annotated[str, typer.Argument(help="The mailbox's address.")],
-    definition: Annotated[str, typer.Option(help="What its mails become cases of.")],
-    preset: Annotated[
-        str | None, typer.Option(help="The provider; known by itself for its own domains.")
-    ] = None,
-    imap_host: Annotated[str | None, typer.Option(help="Instead of the preset's.")] = None,
-    smtp_host: Annotated[str | None, typer.Option(help="Instead of the preset's.")] = None,
-    username: Annotated[str | None, typer.Option(help="The address, if left out.")] = None,
-    folder: Annotated[str, typer.Option(help="Which folder is watched.")] = "INBOX",
-    password_stdin: Annotated[
-        bool, typer.Option("--password-stdin", help="Read the password from standard input.")
-    ] = False,
-    untested: Annotated[
-        bool, typer.Option("--untested", help="Attach it even where the test fails.")
-    ] = False,
+def reconciliations(
+    mailbox: MailboxId,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="At most so many.")] = 20,
+    json_wanted: AsJson = False,
 ) -> None:
-    """Attach a mailbox, once its servers have passed the test.
-
-    The password comes from MAILBOX_PASSWORD, from standard input, or is asked for.
-    """
-    settings = read_settings()
-    servers = _servers(settings, address, preset, imap_host, smtp_host)
-    name, password = username or address, _password(password_stdin)
-    mailbox: Json = servers | {
-        "address": address,
-        "definition": definition,
-        "folder": folder,
-        "imap_username": name,
-        "imap_password": password,
-        "smtp_username": name,
-        "smtp_password": password,
-    }
-    report = call(settings, "POST", "/mailboxes/test", body=mailbox)
-    if not report["ok"] and not untested:
-        _show(report)
-    attached = call(settings, "POST", "/mailboxes", body=mailbox)
-    typer.echo(f"Attached: {one_line(address)}, {one_line(attached['id'])}")
+    """Show what comparisons of a mailbox with its server found, the newest first."""
+    answer = call(
+        read_settings(), "GET", _path(mailbox, "/reconciliations"), query={"limit": limit}
+    )
+    if json_wanted:
+        typer.echo(as_json(answer))
+        return
+    lines = [line for item in answer["items"] for line in _compared(item)]
+    typer.echo("\n".join(lines) or "Not compared yet: everpost mailboxes reconcile does it now.")
 
 
-def _servers(
-    settings: Settings, address: str, name: str | None, imap_host: str | None, smtp_host: str | None
-) -> Json:
-    """Return the settings of the servers, from a preset and what replaces it."""
-    found = _preset(settings, address, name)
-    chosen: Json = {}
-    if found is not None:
-        if not found["supported"]:
-            raise CommandError(f"{one_line(found['title'])}: {one_line(found['login'], 300)}")
-        typer.echo(f"{one_line(found['title'])}: {one_line(found['login'], 300)}", err=True)
-        kept = (
-            "imap_host",
-            "imap_port",
-            "imap_tls",
-            "smtp_host",
-            "smtp_port",
-            "smtp_tls",
-            "plus_addressing",
-            "sent_folder",
-        )
-        chosen = {key: found[key] for key in kept}
-    chosen |= {"imap_host": imap_host} if imap_host else {}
-    chosen |= {"smtp_host": smtp_host} if smtp_host else {}
-    if not chosen.get("imap_host") or not chosen.get("smtp_host"):
-        raise CommandError(
-            "Whose servers? Name a preset with --preset (`everpost mailboxes presets` lists them),"
-            " or the servers with --imap-host and --smtp-host."
-        )
-    return chosen
+def _compared(item: Json) -> Iterator[str]:
+    """Give a line for a comparison, and one for each gap that it names."""
+    counts = ", ".join(f"{name.replace('_', ' ')} {phrase(item.get(name))}" for name in _COUNTS)
+    yield f"{phrase(item['at'])}  {counts}"
+    for gap in item.get("gaps", []):
+        mail = f"mail {gap['uid']}" if gap.get("uid") is not None else "a mail"
+        received = f", received {phrase(gap['received_at'])}" if gap.get("received_at") else ""
+        yield "  " + one_line(f"{mail}{received}: {gap['what']}; {gap['done']}", 300)
 
 
-def _preset(settings: Settings, address: str, name: str | None) -> Json | None:
-    query = {} if name else {"address": address}
-    items: list[Json] = call(settings, "GET", "/mailboxes/presets", query=query)["items"]
-    if name is None:
-        return items[0] if items else None
-    found = next((item for item in items if item["name"] == name.lower()), None)
-    if found is None:
-        names = ", ".join(str(item["name"]) for item in items)
-        raise CommandError(f"There is no preset {one_line(name)!r}; there are: {names}.")
-    return found
+@app.command()
+def rules(
+    mailbox: MailboxId,
+    file: Annotated[
+        Path | None,
+        typer.Option(help="Replace them by those in this YAML or JSON file."),
+    ] = None,
+) -> None:
+    """Show a mailbox's rules as YAML, or replace all of them by those in a file."""
+    if file is None:
+        found = call(read_settings(), "GET", _path(mailbox))["rules"]
+        text = yaml.safe_dump({"rules": found}, sort_keys=False, allow_unicode=True)
+        typer.echo(printable(text).rstrip())
+        return
+    changed = call(read_settings(), "PATCH", _path(mailbox), body={"rules": _rules_in(file)})
+    count = len(changed["rules"])
+    typer.echo(f"Mailbox {one_line(mailbox)} has {count} rule{'' if count == 1 else 's'} now.")
 
 
-def _password(from_stdin: bool) -> str:
-    if from_stdin:
-        return sys.stdin.readline().rstrip("\r\n")
-    known = os.environ.get(PASSWORD_VARIABLE)
-    return known if known else str(typer.prompt("Password", hide_input=True))
+def _rules_in(file: Path) -> list[Any]:  # Any: JSON values
+    """Return the rules in a file: a list, or as `rules` prints it a mapping that has one."""
+    value = read_file(file, parse_value, "rules")
+    if isinstance(value, Mapping) and list(value) == ["rules"]:
+        value = value["rules"]
+    if not isinstance(value, list):
+        raise CommandError(f"{file} has to hold a list of rules, or `rules:` and such a list.")
+    return value
 
 
-def _show(report: Json) -> None:
-    """Print the steps of a test; ends with exit code 1 where one failed."""
-    typer.echo(columns(report["steps"], STEP_COLUMNS))
-    for step in report["steps"]:
-        if not step["ok"]:
-            where = f"{step['protocol']} {step['step']}"
-            typer.echo(f"{one_line(where)}: {one_line(step['detail'], 400)}")
-            typer.echo(f"  {one_line(step['what_to_do'] or '', 500)}")
-    if not report["ok"]:
-        raise typer.Exit(1)
+def alarms(json_wanted: AsJson = False) -> None:
+    """List what keeps mailboxes from doing their work, since when, and what to do."""
+    answer = call(read_settings(), "GET", "/alarms")
+    if json_wanted:
+        typer.echo(as_json(answer))
+        return
+    lines = [line for alarm in answer["items"] for line in _alarm(alarm)]
+    typer.echo("\n".join(lines) or "No alarm.")
+
+
+def _alarm(alarm: Json) -> Iterator[str]:
+    where = f"{alarm['address']} ({alarm['mailbox_id']})"
+    problems = phrase(alarm["problems"])
+    yield one_line(f"{where}: {alarm['kind']} since {phrase(alarm['since'])}: {problems}", 500)
+    yield "  " + one_line(str(alarm["what_to_do"]).replace("{id}", alarm["mailbox_id"]), 500)
+
+
+def red_mailboxes(settings: Settings) -> list[str]:
+    """Return a line for each mailbox that is red, or one that says why that is not known."""
+    try:
+        listed = call(settings, "GET", "/mailboxes")["items"]
+    except CommandError as error:
+        return [f"mailboxes: not known. {one_line(str(error), 300)}"]
+    red = [
+        one_line(f"mailbox {box['address']} ({box['id']}): red{_why(box['health'])}", 500)
+        for box in listed
+        if _health(box) == "red"
+    ]
+    return [*red, "`everpost alarms` says since when, and what to do."] if red else []
+
+
+def _why(health: Mapping[str, Any]) -> str:  # Any: JSON values
+    found = []
+    if health.get("last_error") and not health.get("connected"):
+        found.append(str(health["last_error"]))
+    if health.get("gaps"):
+        found.append(f"{health['gaps']} mails are missing in the ledger")
+    return f", {'; '.join(found)}" if found else ""
+
+
+def _path(mailbox: str, rest: str = "") -> str:
+    return f"/mailboxes/{quote(mailbox, safe='')}{rest}"

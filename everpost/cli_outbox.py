@@ -93,10 +93,12 @@ def _decide(number: int, decision: str) -> None:
 def _described(answer: dict[str, Any]) -> str:  # Any: JSON values
     row = answer["row"]
     evidence = row.get("evidence") or {}
+    names = [one_line(str(name)) for name in answer.get("attachments", [])]
     decisions = [one_line(str(what).replace("_", "-")) for what in answer.get("resolutions", [])]
     blocks = [
         facts({name.replace("_", " "): row.get(name) for name in _FACTS}),
         titled("Evidence", facts(evidence).splitlines()),
+        titled("Attachments", names),
         titled("To decide", [f"everpost outbox {what} {row['id']}" for what in decisions]),
         printable(str(answer.get("text") or "")).strip(),
     ]

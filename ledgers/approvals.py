@@ -186,7 +186,7 @@ def _words(request: SendRequest, draft: Frozen, link: ApprovalLink, address: str
     """Return the letter's text: the link first, where nothing in the draft can pass for it."""
     text = clean_text(draft.text).strip("\n")
     shown = text[:_SHOWN_MAX_CHARS] + ("\n[…]" if len(text) > _SHOWN_MAX_CHARS else "")
-    count = len(request.attach)
+    attached = [clean_line(name) for name in draft.attached]
     lines = [
         f"A reply of case {request.case_id} waits for your approval.",
         "",
@@ -198,7 +198,7 @@ def _words(request: SendRequest, draft: Frozen, link: ApprovalLink, address: str
         "",
         f"To: {clean_line(', '.join(draft.recipients))}",
         f"Subject: {clean_line(draft.subject)}",
-        *([f"Attachments: {count}"] if count else []),
+        *(["Attachments:", *(f"- {name}" for name in attached)] if attached else []),
         "",
         # Quoted: what a customer's words make of it can't be taken for ours.
         *(f"> {line}".rstrip() for line in shown.split("\n")),

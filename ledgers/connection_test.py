@@ -28,7 +28,8 @@ from clients.smtp_session import SessionEnded, SmtpSession
 from ledgers import connection_advice as advice
 from ledgers.accounts import Account
 
-STEP_LIMIT = timedelta(seconds=10)
+# Who sets a mailbox up sits and waits.
+STEP_LIMIT = timedelta(seconds=5)
 SHOWN_CHARS = 300
 # What is good to have, and what is done without it.
 _EXTRAS = {
@@ -166,18 +167,17 @@ async def _imap_login(account: Account, limit: timedelta) -> ImapConnection:
 
 
 async def _folders(account: Account, connection: ImapConnection) -> _Steps:
-    named = (
+    # The watched one first: without it nothing works, and its flags are what is asked about.
+    flags = await _opened(connection, StepName.FOLDER, account.folder)
+    yield StepName.FOLDER, f"{account.folder} can be opened"
+    others = (
         (StepName.SENT_FOLDER, account.sent_folder),
         (StepName.AFTER_FOLDER, account.after_folder),
-        # The watched one last: its flags are what is asked about then.
-        (StepName.FOLDER, account.folder),
     )
-    flags: frozenset[str] = frozenset()
-    for step, folder in named:
-        if folder is None:
-            continue
-        flags = await _opened(connection, step, folder)
-        yield step, f"{folder} can be opened"
+    for step, folder in others:
+        if folder is not None:
+            await _opened(connection, step, folder)
+            yield step, f"{folder} can be opened"
     extras = [name for name in _EXTRAS if name in connection.capabilities]
     missing = [f"{name} ({use})" for name, use in _EXTRAS.items() if name not in extras]
     has = [*extras, *(["keywords of our own"] if "\\*" in flags else [])]

@@ -195,6 +195,7 @@ def write(request: SendRequest, facts: Facts, account: Account, keys: TokenKeys)
         mailbox_id=account.mailbox_id,
         replies_per_day=account.replies_per_day,
         suppressed=f"robot: {incoming.robot}" if incoming and incoming.robot else None,
+        attached=tuple(enclosure.name for enclosure in facts.enclosures),
     )
 
 

@@ -85,6 +85,8 @@ class Frozen:
     replies_per_day: int
     suppressed: str | None = None
     failed: str | None = None
+    # The names of the files that it carries.
+    attached: tuple[str, ...] = ()
 
 
 class Keyed(Protocol):

@@ -99,10 +99,10 @@ def api_page(document: Json) -> str:
     sections = [f"## {tag.capitalize()}\n\n" + "\n\n".join(of_tag[tag]) for tag in of_tag]
     shapes = [
         _shape_section(name, shape, level=3)
-        if shape.get("properties")
+        if "properties" in shape
         else _choices_section(name, shape, level=3)
         for name, shape in sorted(document["components"]["schemas"].items())
-        if shape.get("properties") or "enum" in shape
+        if "properties" in shape or "enum" in shape
     ]
     return _page(
         "The API",

@@ -126,8 +126,9 @@ async def create(
     local, at, domain = settings.address.rpartition("@")
     settings = replace(settings, address=f"{local}{at}{domain.lower()}")
     known = await by_address(connection, tenant, settings.address)
-    if any(_folder_key(mailbox.settings) == _folder_key(settings) for mailbox in known):
-        raise MailboxTaken(settings.address, settings.folder)
+    for mailbox in known:
+        if _folder_key(mailbox.settings) == _folder_key(settings):
+            raise MailboxTaken(settings.address, settings.folder, mailbox.id)
     await _require_own_folder(connection, tenant, mailbox_id, settings)
     try:
         await connection.execute(
@@ -209,7 +210,7 @@ async def _require_own_folder(
     """Refuse a folder that another mailbox watches: each of its mails would be answered twice."""
     for other in await all_of(connection, tenant):
         if other.id != mailbox_id and _watched(other.settings) == _watched(settings):
-            raise MailboxTaken(other.settings.address, other.settings.folder)
+            raise MailboxTaken(other.settings.address, other.settings.folder, other.id)
 
 
 def _watched(settings: MailboxSettings) -> tuple[str, int, str, str]:

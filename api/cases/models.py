@@ -143,6 +143,9 @@ class CaseView(Body):
     next: list[dict[str, Any]]  # Any: JSON of the core's outlook
     running: list[str]
     parked: str | None
+    waits_for_mailbox_until: datetime | None = Field(
+        description="A deadline that is due waits until the mailbox has been read up to this time."
+    )
     messages: MessageList
     trace: TraceList
     outbox: list[OutboxRow]
@@ -182,6 +185,7 @@ class CaseView(Body):
             next=now.next if now else [],
             running=now.running if now else [],
             parked=now.parked if now else None,
+            waits_for_mailbox_until=now.waits_for_mailbox_until if now else None,
             messages=MessageList(items=messages.items, next_cursor=messages.next_cursor),
             trace=TraceList(items=trace.items, next_cursor=trace.next_cursor),
             outbox=outbox,

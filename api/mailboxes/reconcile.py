@@ -12,8 +12,10 @@ from api.inputs import Body, MailboxId
 from api.problems import documented
 from api.services import ServicesDep
 from api.strict_json import StrictRoute
+from contracts.errors import MailboxPaused
 from ledgers import reconcile
 from store import mailboxes
+from store.tables import MailboxStatus
 
 AWAY = "Temporal does not answer: ask again when /health/ready says that it does."
 
@@ -58,16 +60,18 @@ class ReconciliationStarted(Body):
 @router.post(
     "/{id}/reconcile",
     status_code=status.HTTP_202_ACCEPTED,
-    responses=documented(401, 404, 422, 503),
+    responses=documented(401, 404, 409, 422, 503),
 )
 async def start(
     id: MailboxId,  # noqa: A002 (the name in the address)
     principal: PrincipalDep,
     services: ServicesDep,
 ) -> ReconciliationStarted:
-    """Compare a mailbox's server with the ledger now."""
+    """Compare a mailbox's server with the ledger now; a paused one has to be resumed first."""
     async with services.database.read() as connection:
-        await mailboxes.read(connection, principal.tenant, id)
+        mailbox = await mailboxes.read(connection, principal.tenant, id)
+    if mailbox.status is MailboxStatus.PAUSED:
+        raise MailboxPaused(id)
     try:
         await services.temporal.reconcile_mailbox(principal.tenant, id)
     except (RPCError, RuntimeError) as error:

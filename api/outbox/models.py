@@ -25,6 +25,7 @@ class OutboxView(Body):
 
     row: OutboxRow
     text: str
+    attachments: list[str] = Field(description="The names of the files that it carries.")
     resolutions: list[str] = Field(description="What can be decided about it now.")
 
 

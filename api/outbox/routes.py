@@ -14,7 +14,7 @@ from api.services import Services, ServicesDep
 from api.strict_json import StrictRoute
 from contracts.errors import MailNotFound, MailWithheld
 from ledgers import resolving
-from ledgers.outbox import Row, asks_for_approval, find_by_id
+from ledgers.outbox import asks_for_approval, find_by_id
 from ledgers.resolving import Resolution
 from mail.parse import parse_message
 from store import ledger_views
@@ -48,15 +48,23 @@ async def list_outbox(
 
 @router.get("/{row}", responses=documented(401, 404, 422, 503))
 async def read(row: RowId, principal: PrincipalDep, services: ServicesDep) -> OutboxView:
-    """Read one mail that goes out: its evidence, its text, and what can be decided about it."""
+    """Read one mail that goes out: its evidence, what it says and carries, and what can be decided.
+
+    The text is the one that its case shows, where it is a mail of its case already.
+    """
     async with services.database.read() as connection:
         view = await ledger_views.outbox_row(connection, principal.tenant, row)
         text = await ledger_views.outgoing_text(connection, principal.tenant, row)
-        found = None if text is not None else await find_by_id(connection, principal.tenant, row)
+        found = await find_by_id(connection, principal.tenant, row)
+    message = await asyncio.to_thread(parse_message, found.raw) if found and found.raw else None
     if text is None:
-        text = await _text_of(found) if found else ""
-    waits = view.state in resolving.PARKED
-    return OutboxView(row=view, text=text, resolutions=list(Resolution) if waits else [])
+        text = message.text if message else ""
+    return OutboxView(
+        row=view,
+        text=text,
+        attachments=[file.name for file in message.attachments] if message else [],
+        resolutions=list(Resolution) if view.state in resolving.PARKED else [],
+    )
 
 
 @router.get(
@@ -111,8 +119,3 @@ async def _decide(
         principal.username,
     )
     return Decided(id=decided.id, state=decided.state, reason=decided.reason)
-
-
-async def _text_of(row: Row) -> str:
-    """Return what a mail says that is no mail of its case yet."""
-    return (await asyncio.to_thread(parse_message, row.raw)).text if row.raw else ""

@@ -27,6 +27,10 @@ class Discard(Body):
     reason: Annotated[Line, StringConstraints(min_length=1, max_length=200)] | None = None
 
 
+class Release(Body):
+    """Nothing: a release has no choices, and may come without a body."""
+
+
 class Decided(Body):
     """A row after a decision; `changed` is false where the same one was made before."""
 

@@ -11,7 +11,7 @@ from api.auth.principal import PrincipalDep
 from api.inputs import DEFAULT_PAGE, Cursor, Limit, RowId
 from api.ledger.routes import IntakeList, intake_list
 from api.problems import documented
-from api.review.models import Decided, Discard, Join, Open, QuarantineView
+from api.review.models import Decided, Discard, Join, Open, QuarantineView, Release
 from api.services import Services, ServicesDep
 from api.strict_json import StrictRoute
 from ledgers.accounts import token_keys
@@ -98,8 +98,13 @@ async def read_quarantined(
     return QuarantineView(row=found.row, has_raw=found.blob is not None, preview=preview)
 
 
-@router.post("/quarantine/{row}/release", responses=documented(401, 404, 409, 422, 503))
-async def release(row: RowId, principal: PrincipalDep, services: ServicesDep) -> Decided:
+@router.post("/quarantine/{row}/release", responses=DECIDING)
+async def release(
+    row: RowId,
+    principal: PrincipalDep,
+    services: ServicesDep,
+    _body: Release | None = None,
+) -> Decided:
     """Route a mail as if it came in now, whatever its mailbox's rules say.
 
     One that was too large to fetch becomes `seen`, and the mailbox's watch fetches it next.

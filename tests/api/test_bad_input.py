@@ -116,6 +116,19 @@ async def test_a_field_that_there_is_not_is_told_in_words_of_the_api(api: Api) -
     assert told["body.definitoin"] == "there is no such field: remove it, or correct its name"
 
 
+@pytest.mark.parametrize("address", ["ann", "ann@", "a b@c.test", "ann@c.test\n", "änn@c.test"])
+async def test_what_is_no_mail_address_is_told_in_a_few_words(api: Api, address: str) -> None:
+    answer = await api.ask("POST", "/api/v1/cases", {"spec_id": "x", "to": address})
+    assert_problem(answer, 422, "request-invalid")
+    assert answer.json()["problems"] == [
+        {
+            "place": "body.to",
+            "message": "it is no mail address such as name@example.com",
+            "suggestion": None,
+        }
+    ]
+
+
 async def test_what_was_sent_is_not_repeated_in_a_refusal(api: Api) -> None:
     login = {"username": "admin", "password": ["hunter2-hunter2"]}
     answer = await api.client.post("/auth/token", json=login)

@@ -144,8 +144,10 @@ async def test_a_user_name_without_a_password_is_refused(api: Api, question: str
 
 
 async def test_address_and_folder_are_attached_once(api: Api, question: str) -> None:
-    await attached(api)
-    assert_problem(await api.ask("POST", URL, NEW), 409, "mailbox-taken")
+    mailbox_id = await attached(api)
+    answer = await api.ask("POST", URL, NEW)
+    assert_problem(answer, 409, "mailbox-taken")
+    assert f"change mailbox {mailbox_id} instead" in answer.json()["detail"]
     assert (await api.ask("POST", URL, NEW | {"folder": "Orders"})).status_code == 201
 
 

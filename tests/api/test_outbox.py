@@ -52,6 +52,21 @@ async def test_a_mail_is_shown_with_its_evidence_its_text_and_what_can_be_decide
     assert answer["resolutions"] == ["resend", "mark_sent", "drop"]
 
 
+async def test_the_files_that_a_mail_carries_are_named(api: Api) -> None:
+    raw = (
+        b"Message-ID: <1@everpost.test>\r\nSubject: Hi\r\nMIME-Version: 1.0\r\n"
+        b'Content-Type: multipart/mixed; boundary="b"\r\n\r\n'
+        b"--b\r\nContent-Type: text/plain\r\n\r\nHere it is.\r\n"
+        b"--b\r\nContent-Type: application/pdf\r\nContent-Disposition: attachment;"
+        b' filename="bill.pdf"\r\n\r\n%PDF-1.4\r\n--b--\r\n'
+    )
+    number = await mail(api, raw=raw)
+    answer = (await api.ask("GET", f"/api/v1/outbox/{number}")).json()
+    assert answer["attachments"] == ["bill.pdf"]
+    other = await mail(api, firing=2, message_id="2@everpost.test")
+    assert (await api.ask("GET", f"/api/v1/outbox/{other}")).json()["attachments"] == []
+
+
 async def test_of_a_mail_that_was_sent_nothing_can_be_decided(api: Api) -> None:
     number = await mail(api, OutboxState.SENT)
     assert (await api.ask("GET", f"/api/v1/outbox/{number}")).json()["resolutions"] == []

@@ -90,3 +90,16 @@ async def test_the_metrics_tell_each_kind_of_trouble_of_a_mailbox(api: Api, ques
         assert f'everpost_mailbox_alarm{{kind="{kind}",{alarm}}} 1.0' in lines
     [lag] = [line for line in lines if line.startswith("everpost_mailbox_read_until_seconds{")]
     assert float(lag.rpartition(" ")[2]) >= timedelta(hours=1).total_seconds()
+
+
+async def test_a_paused_mailbox_has_to_be_resumed_before_it_is_compared(
+    api: Api, question: str
+) -> None:
+    mailbox_id = await attached(api)
+    await api.ask("POST", f"{URL}/{mailbox_id}/pause")
+    answer = await api.ask("POST", f"{URL}/{mailbox_id}/reconcile")
+    assert_problem(answer, 409, "mailbox-paused")
+    assert f"POST {URL}/{mailbox_id}/resume" in answer.json()["detail"]
+    assert api.temporal.reconciled == []
+    await api.ask("POST", f"{URL}/{mailbox_id}/resume")
+    assert (await api.ask("POST", f"{URL}/{mailbox_id}/reconcile")).status_code == 202

@@ -307,3 +307,11 @@ async def test_a_mail_in_quarantine_is_discarded(api: Api, mailbox: str) -> None
     assert (discarded["state"], discarded["reason"]) == ("ignored", "discarded")
     after = await api.ask("POST", f"/api/v1/quarantine/{row}/release")
     assert_problem(after, 409, "row-decided")
+
+
+async def test_a_release_takes_no_choices(api: Api, mailbox: str) -> None:
+    row = await held(api, mailbox, IntakeState.QUARANTINED)
+    path = f"/api/v1/quarantine/{row}/release"
+    assert_problem(await api.ask("POST", path, {"reason": "x"}), 422, "request-invalid")
+    assert (await api.ask("POST", path, {})).json()["changed"]
+    assert not (await api.ask("POST", path)).json()["changed"]

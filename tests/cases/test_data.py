@@ -23,7 +23,12 @@ def problems(schema: dict[str, Any], value: Any) -> list[str]:
         ({"type": "array"}, [], {}, "must be of type array, not a mapping"),
         ({"type": "object"}, {}, [], "must be of type object, not a list"),
         ({"type": "null"}, None, 0, "must be of type null, not a number"),
-        ({"enum": ["high", 1]}, 1, "hihg", "is not one of the allowed values Did you mean 'high'?"),
+        (
+            {"enum": ["high", 1]},
+            1,
+            "hihg",
+            "is not one of the allowed values. Did you mean 'high'?",
+        ),
         ({"enum": [1]}, 1, True, "is not one of the allowed values"),
         ({"minLength": 2}, "ab", "a", "is shorter than 2 characters"),
         ({"maxLength": 2}, "ab", "abc", "is longer than 2 characters"),
@@ -47,7 +52,7 @@ def problems(schema: dict[str, Any], value: Any) -> list[str]:
             {"properties": {"name": {}}, "additionalProperties": False},
             {"name": 1},
             {"nme": 1},
-            "has no field nme Did you mean 'name'?",
+            "has no field nme. Did you mean 'name'?",
         ),
     ],
 )

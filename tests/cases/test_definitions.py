@@ -371,7 +371,7 @@ def test_case_data_must_fit_the_definition() -> None:
     with pytest.raises(DataInvalid) as refused:
         check_data(definition, {"ordr": "A1", "amount": "5"})
     assert [str(problem) for problem in refused.value.problems] == [
-        "data.ordr: is not a field of this definition Did you mean 'order'?",
+        "data.ordr: is not a field of this definition. Did you mean 'order'?",
         "data.amount: must be of type number, not text",
     ]
 

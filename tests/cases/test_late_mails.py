@@ -98,6 +98,27 @@ def test_a_wrong_policy_is_named_with_its_place(
     assert (problem.place, problem.suggestion) == (place, suggestion)
 
 
+@pytest.mark.parametrize(
+    ("after", "said"),
+    [
+        (
+            {"policy": "reopen"},
+            "the policy reopen needs `to`: name the state in which the case is open again",
+        ),
+        (
+            {"policy": "answer", "template": "thanks", "to": "again"},
+            "`to` is for the policy reopen alone: take it away, or change the policy",
+        ),
+    ],
+)
+def test_a_policy_that_lacks_something_or_has_too_much_is_told_in_a_sentence(
+    after: dict[str, str], said: str
+) -> None:
+    with pytest.raises(DefinitionInvalid) as caught:
+        parse_definition(spec(STATES, after_close=after))
+    assert [problem.message for problem in caught.value.problems] == [said]
+
+
 @pytest.mark.parametrize("type_", ["bounce", "auto_reply", "resolved", "taken_over"])
 def test_an_event_that_tells_of_what_is_over_is_not_kept(type_: str) -> None:
     case = Case(net_from(STATES, after_close={"policy": "reopen", "to": "again"}))

@@ -54,7 +54,7 @@ def small_api() -> Iterator[SmallApi]:
             self.end_headers()
             self.wfile.write(content)
 
-        do_GET = do_POST = respond  # noqa: N815 -- the names that http.server wants
+        do_GET = do_POST = do_PATCH = respond  # noqa: N815 -- the names that http.server wants
 
         def log_message(self, *_arguments: object) -> None:
             """Say nothing: the test's output is for failures."""

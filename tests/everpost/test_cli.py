@@ -2,6 +2,7 @@
 
 import stat
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -188,6 +189,33 @@ def test_a_case_is_shown_with_what_happens_next_before_its_trace(logged_in: Smal
     )
 
 
+def test_a_deadline_that_waits_for_its_mailbox_says_so(logged_in: SmallApi) -> None:
+    due, later = "2026-03-02T09:00:00+00:00", "2026-03-03T09:00:00Z"
+    deadlines = [{"due": at, "state": "open", "does": "close"} for at in (due, later)]
+    case = {"id": "c1", "deadlines": deadlines, "waits_for_mailbox_until": due}
+    logged_in.answers["GET /api/v1/cases/c1"] = (200, case)
+    assert everpost("cases", "show", "c1")[1].splitlines()[3:] == [
+        f"  {local(due)} in open: close (waits until mailbox is read up to {local(due)})",
+        f"  {local(later)} in open: close",
+    ]
+
+
+def test_a_held_reply_is_shown_with_its_time_like_all_others(logged_in: SmallApi) -> None:
+    due = "2026-03-02T09:00:00.123456+00:00"
+    trace = [{"at": "-", "entry": {"kind": "fired", "notes": [f"reply thanks: held until {due}"]}}]
+    held = {"state": "open", "held": "reply thanks", "due": due}
+    case = {"id": "c1", "next": [held], "trace": {"items": trace}}
+    logged_in.answers["GET /api/v1/cases/c1"] = (200, case)
+    output = everpost("cases", "show", "c1")[1]
+    assert f"  in open: at {local(due)} reply thanks goes out, unless it is withdrawn\n" in output
+    assert f"  - fired (reply thanks: held until {local(due)})\n" in output
+
+
+def local(time: str) -> str:
+    """Return a time as the command shows all times."""
+    return datetime.fromisoformat(time).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
 def test_a_definition_with_mistakes_is_told_with_their_places(
     logged_in: SmallApi, tmp_path: Path
 ) -> None:
@@ -248,7 +276,7 @@ def test_a_refusal_names_the_places_that_are_wrong(logged_in: SmallApi, tmp_path
     file.write_text("id: refund\nstart: a\n")
     assert everpost("definitions", "validate", str(file)) == (
         1,
-        "Invalid definition: 1 mistake\n  states.a.on[1].to: no state b Did you mean 'c'?\n",
+        "Invalid definition: 1 mistake\n  states.a.on[1].to: no state b. Did you mean 'c'?\n",
     )
     assert logged_in.bodies == [{"spec": {"id": "refund", "start": "a"}}]
 
@@ -283,9 +311,32 @@ def test_mailboxes_are_listed(logged_in: SmallApi) -> None:
     ]
 
 
+NO_LOGIN = "mailboxes: not known. Not logged in, or the login has expired. Run: everpost login\n"
+
+
 def test_health_needs_no_login_and_fails_when_the_instance_is_ill(api: SmallApi) -> None:
     api.answers["GET /health"] = (503, {"status": "Unhealthy", "components": {"database": "down"}})
-    assert everpost("health") == (1, "status: Unhealthy\ncomponents: database down\n")
+    told = f"status: Unhealthy\ncomponents: database down\n{NO_LOGIN}"
+    assert everpost("health") == (1, told)
+
+
+def test_health_names_the_red_mailboxes_and_ends_as_it_would_without_them(
+    logged_in: SmallApi,
+) -> None:
+    logged_in.answers["GET /health"] = (200, {"status": "Healthy"})
+    away = {"status": "red", "connected": False, "last_error": "refused\x1b[2J", "gaps": 7}
+    items = [
+        {"id": "m1", "address": "help@a.test", "status": "active", "health": away},
+        {"id": "m2", "address": "good@a.test", "status": "active", "health": {"status": "ok"}},
+        {"id": "m3", "address": "still@a.test", "status": "paused", "health": away},
+    ]
+    logged_in.answers["GET /api/v1/mailboxes"] = (200, {"items": items})
+    assert everpost("health") == (
+        0,
+        "status: Healthy\n"
+        "mailbox help@a.test (m1): red, refused; 7 mails are missing in the ledger\n"
+        "`everpost alarms` says since when, and what to do.\n",
+    )
 
 
 def test_an_answer_that_is_no_problem_details_still_gives_a_sentence(logged_in: SmallApi) -> None:
@@ -295,9 +346,9 @@ def test_an_answer_that_is_no_problem_details_still_gives_a_sentence(logged_in: 
 
 def test_a_degraded_instance_is_not_healthy_though_it_answers(api: SmallApi) -> None:
     api.answers["GET /health"] = (200, {"status": "Degraded"})
-    assert everpost("health") == (1, "status: Degraded\n")
+    assert everpost("health") == (1, f"status: Degraded\n{NO_LOGIN}")
     api.answers["GET /health"] = (200, {"status": "Healthy"})
-    assert everpost("health") == (0, "status: Healthy\n")
+    assert everpost("health") == (0, f"status: Healthy\n{NO_LOGIN}")
 
 
 def test_registering_the_same_content_again_says_that_nothing_has_changed(

@@ -1,5 +1,7 @@
 """`everpost mailboxes` against a small real HTTP server."""
 
+from pathlib import Path
+
 import pytest
 
 from mail.presets import preset_named
@@ -110,3 +112,140 @@ def test_a_provider_without_password_logins_is_told_at_once(gmail: SmallApi) -> 
     code, output = attach("--password-stdin", typed="x\n")
     assert (code, len(gmail.asked)) == (1, 1)
     assert "not supported yet" in output
+
+
+def test_each_setting_of_the_servers_can_be_given_and_replaces_the_presets(
+    gmail: SmallApi,
+) -> None:
+    options = (
+        *("--imap-host", "imap.own.test", "--imap-port", "143", "--imap-tls", "starttls"),
+        *("--smtp-host", "smtp.own.test", "--smtp-port", "587", "--smtp-tls", "starttls"),
+        *("--no-plus-addressing", "--sent-folder", "Sent", "--name", "Ann of Example"),
+    )
+    assert attach("--password-stdin", *options, typed="x\n")[0] == 0
+    sent = gmail.bodies[-1]
+    assert (sent["imap_host"], sent["imap_port"], sent["imap_tls"]) == (
+        "imap.own.test",
+        143,
+        "starttls",
+    )
+    assert (sent["smtp_host"], sent["smtp_port"], sent["smtp_tls"]) == (
+        "smtp.own.test",
+        587,
+        "starttls",
+    )
+    assert (sent["plus_addressing"], sent["sent_folder"], sent["name"]) == (
+        False,
+        "Sent",
+        "Ann of Example",
+    )
+
+
+def test_an_empty_sent_folder_means_none(gmail: SmallApi) -> None:
+    assert attach("--password-stdin", "--sent-folder", "", typed="x\n")[0] == 0
+    assert gmail.bodies[-1]["sent_folder"] is None
+
+
+def test_a_preset_without_a_server_says_which_option_names_it(gmail: SmallApi) -> None:
+    preset = preset_named("gmail")
+    assert preset is not None
+    items = [preset.model_dump(mode="json") | {"imap_host": None}]
+    gmail.answers[f"GET {PREFIX}/presets"] = (200, {"items": items})
+    code, output = attach("--password-stdin", typed="x\n")
+    assert (code, len(gmail.asked)) == (1, 1)
+    assert "name one by --imap-host." in output
+
+
+def test_what_was_not_attached_says_how_to_go_on(gmail: SmallApi) -> None:
+    gmail.answers[f"POST {PREFIX}/test"] = (200, {"ok": False, "steps": [FAILS]})
+    output = attach("--password-stdin", typed="x\n")[1]
+    assert "Nothing was attached." in output
+    assert "--untested" in output
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [("pause", "Mailbox m1 is paused.\n"), ("resume", "Mailbox m1 is watched again.\n")],
+)
+def test_a_mailbox_is_paused_and_resumed(logged_in: SmallApi, command: str, told: str) -> None:
+    logged_in.answers[f"POST {PREFIX}/m1/{command}"] = (200, {"id": "m1"})
+    assert everpost("mailboxes", command, "m1") == (0, told)
+
+
+def test_a_paused_mailbox_is_not_compared_and_the_command_says_what_to_do(
+    logged_in: SmallApi,
+) -> None:
+    problem = {"type": "/problems/mailbox-paused", "title": "The mailbox is paused"}
+    logged_in.answers[f"POST {PREFIX}/m1/reconcile"] = (409, problem)
+    code, output = everpost("mailboxes", "reconcile", "m1")
+    assert (code, "everpost mailboxes resume" in output) == (1, True)
+
+
+def test_what_comparisons_found_is_shown_with_each_gap_by_name(logged_in: SmallApi) -> None:
+    gap = {"uid": 7, "received_at": None, "what": "on the server\x1b[2J", "done": "told"}
+    counts = {"listed": 3, "known": 2, "missing": 1, "renumbered": False}
+    items = [{"at": "newer", "gaps": [gap]} | counts, {"at": "older", "gaps": []} | counts]
+    logged_in.answers[f"GET {PREFIX}/m1/reconciliations"] = (200, {"items": items})
+    code, output = everpost("mailboxes", "reconciliations", "m1", "--limit", "2")
+    lines = output.splitlines()
+    assert logged_in.asked == [f"GET {PREFIX}/m1/reconciliations?limit=2"]
+    assert (code, [line.split()[0] for line in lines]) == (0, ["newer", "mail", "older"])
+    assert "listed 3, known 2, missing 1" in lines[0]
+    assert lines[1] == "  mail 7: on the server; told"
+
+
+RULES = [{"name": "papers", "priority": 100, "when": {"from": ["a.test"]}, "then": "ignore"}]
+
+
+def test_rules_are_shown_in_the_form_in_which_they_are_given(
+    logged_in: SmallApi, tmp_path: Path
+) -> None:
+    logged_in.answers[f"GET {PREFIX}/m1"] = (200, {"rules": RULES})
+    logged_in.answers[f"PATCH {PREFIX}/m1"] = (200, {"rules": RULES})
+    code, shown = everpost("mailboxes", "rules", "m1")
+    assert code == 0
+    (tmp_path / "rules.yaml").write_text(shown)
+    assert everpost("mailboxes", "rules", "m1", "--file", "rules.yaml") == (
+        0,
+        "Mailbox m1 has 1 rule now.\n",
+    )
+    assert logged_in.bodies[-1] == {"rules": RULES}
+
+
+def test_a_file_may_be_the_list_of_rules_itself(logged_in: SmallApi, tmp_path: Path) -> None:
+    logged_in.answers[f"PATCH {PREFIX}/m1"] = (200, {"rules": []})
+    (tmp_path / "rules.json").write_text("[]")
+    assert everpost("mailboxes", "rules", "m1", "--file", "rules.json") == (
+        0,
+        "Mailbox m1 has 0 rules now.\n",
+    )
+    assert logged_in.bodies[-1] == {"rules": []}
+
+
+@pytest.mark.parametrize("content", ["rules: 1\n", "name: x\n", "a: [\n", "x"])
+def test_a_file_without_rules_is_refused_before_anything_is_sent(
+    logged_in: SmallApi, tmp_path: Path, content: str
+) -> None:
+    (tmp_path / "odd.yaml").write_text(content)
+    code, output = everpost("mailboxes", "rules", "m1", "--file", "odd.yaml")
+    assert (code, logged_in.asked) == (1, [])
+    assert output.startswith("odd.yaml ")
+
+
+def test_alarms_are_listed_with_what_to_do(logged_in: SmallApi) -> None:
+    alarm = {
+        "mailbox_id": "m1",
+        "address": "help@a.test",
+        "kind": "gaps",
+        "since": "-",
+        "problems": ["7 mails are missing\x1b[2J", "more"],
+        "what_to_do": "`everpost mailboxes reconcile {id}` looks again.",
+    }
+    logged_in.answers["GET /api/v1/alarms"] = (200, {"items": [alarm]})
+    assert everpost("alarms") == (
+        0,
+        "help@a.test (m1): gaps since -: 7 mails are missing; more\n"
+        "  `everpost mailboxes reconcile m1` looks again.\n",
+    )
+    logged_in.answers["GET /api/v1/alarms"] = (200, {"items": []})
+    assert everpost("alarms") == (0, "No alarm.\n")

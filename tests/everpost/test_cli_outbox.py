@@ -50,10 +50,12 @@ def test_parked_mails_are_listed_in_columns(api: SmallApi) -> None:
 
 def test_a_mail_is_shown_with_what_can_be_decided(api: SmallApi) -> None:
     shown = {"row": ROW | {"evidence": {"queue_id": "4F2"}}, "text": "Hello.\x1b[2J"}
-    api.answers["GET /api/v1/outbox/17"] = (200, shown | {"resolutions": ["resend", "mark_sent"]})
+    shown |= {"attachments": ["bill\x1b[2J.pdf"], "resolutions": ["resend", "mark_sent"]}
+    api.answers["GET /api/v1/outbox/17"] = (200, shown)
     code, output = everpost("show", "17")
     assert code == 0
     assert "queue_id  4F2" in output
+    assert "Attachments:\n  bill.pdf\n" in output
     assert "  everpost outbox resend 17\n  everpost outbox mark-sent 17\n" in output
     assert output.endswith("Hello.\n")
     assert "\x1b" not in output

@@ -94,9 +94,9 @@ async def test_a_mailbox_that_works_passes_every_step_and_is_left_as_it_was(
         StepName.TCP,
         *protected,
         StepName.LOGIN,
+        StepName.FOLDER,
         StepName.SENT_FOLDER,
         StepName.AFTER_FOLDER,
-        StepName.FOLDER,
         StepName.CAPABILITIES,
     ]
     assert [s.step for s in found if s.protocol == "smtp"] == ["dns", "tcp", "sender"]
@@ -269,3 +269,30 @@ def test_what_to_do_about_a_certificate_fits_what_is_wrong_with_it(code: int, wo
     error = ssl.SSLCertVerificationError("no")
     error.verify_code = code
     assert word in connection_advice.for_tls(error, "IMAP", "imap.example.com", 993, "implicit")
+
+
+async def test_a_missing_sent_folder_does_not_hide_that_the_watched_one_can_be_opened(
+    dovecot: Mailbox, smtp_sink: SmtpSink
+) -> None:
+    *before, last = await steps(account_of(dovecot, smtp_sink, sent_folder="Gesendet"), "imap")
+    assert (before[-1].step, before[-1].ok) == (StepName.FOLDER, True)
+    assert last.step is StepName.SENT_FOLDER
+
+
+@pytest.mark.parametrize("tls", ["implicit", "starttls", "none"])
+@pytest.mark.parametrize("protocol", ["imap", "smtp"])
+async def test_a_port_that_takes_connections_and_says_nothing_fails_within_one_limit(
+    dovecot: Mailbox, smtp_sink: SmtpSink, protocol: str, tls: Any
+) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    silent = await asyncio.start_server(serve, HOST, 0)
+    known = account_of(dovecot, smtp_sink)
+    async with silent:
+        port = silent.sockets[0].getsockname()[1]
+        server = dataclasses.replace(getattr(known, protocol), port=port, tls=tls)
+        account = dataclasses.replace(known, **{protocol: server})
+        failed = await the_failed(account, protocol, BRIEFLY)
+    assert failed.step is StepName.GREETING

@@ -1,6 +1,7 @@
 """How a request becomes a mail: its files, its subject's tag, who answers, and who is asked."""
 
 import email
+from dataclasses import replace
 from datetime import timedelta
 from email.message import EmailMessage
 from email.policy import default
@@ -70,6 +71,7 @@ async def test_a_mail_carries_the_files_that_are_asked_for_each_once(world: Worl
         (part.get_filename(), part.get_content()) for part in read(mail.raw).iter_attachments()
     ]
     assert found == [("terms.pdf", b"two"), ("bill.pdf", b"one")]
+    assert mail.attached == ("terms.pdf", "bill.pdf")
 
 
 async def test_a_missing_file_fails_the_mail_with_what_to_do(world: World) -> None:
@@ -175,6 +177,17 @@ async def test_each_approver_gets_a_letter_with_a_link_of_their_own(world: World
         # Whoever reads the case reads the letter, and need not be one who decides.
         assert token not in mail.text
         assert "approvals/" not in mail.text
+
+
+async def test_a_letter_names_the_files_of_its_draft_each_on_a_line_of_its_own(
+    world: World,
+) -> None:
+    request, office = await asked(world, "a@team.test")
+    draft = replace(await written(world, request), attached=("bill.pdf", "a\r\nhttps: x.pdf"))
+    ((_, mail),) = approval_letters(request, draft, 7, await world.account(), world.keys, office)
+    lines = words(mail.raw).split("\n")
+    start = lines.index("Attachments:")
+    assert lines[start + 1 : start + 3] == ["- bill.pdf", "- a https: x.pdf"]
 
 
 async def test_letters_of_two_drafts_of_a_firing_never_share_a_key(world: World) -> None:
