@@ -320,8 +320,8 @@ async def test_an_answer_that_comes_after_the_decision_still_counts(
     row = await desk.parked(OutboxState.INTENDED)
     real = attempts.begin_attempt
 
-    async def taken_over(database: object, taken: Row, owner: str) -> bool:
-        began = await real(desk.world.database, taken, owner)
+    async def taken_over(database: object, taken: Row, owner: str, *, has_rate: bool) -> bool:
+        began = await real(desk.world.database, taken, owner, has_rate=has_rate)
         now = await outbox.read(desk.world.database, row)
         await attempts.abandon(desk.world.database, now)
         await desk.decide(row, Resolution.DROP)
