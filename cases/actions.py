@@ -1,6 +1,7 @@
 """What a task does when it fires, and the commands by which a step asks the outside for it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from cases.events import Event
@@ -83,20 +84,67 @@ class CloseCase:
         return "close"
 
 
-OutsideAction = Classify | Reply | Notify
-Action = OutsideAction | SetData | CloseCase
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A value for a field: a literal, or what `source` reads."""
+
+    field: str
+    value: JSON
+    source: Reader | None = None
+    source_field: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Subcase:
+    """Run a net of the same definition as a case of its own, and wait for its end (WCP-22).
+
+    `given` fills the sub-case's data when it starts, `returned` the case's from the sub-case's when
+    it has ended (their sources read the sub-case's data). In a command `data` is resolved.
+    """
+
+    net: str
+    given: tuple[Given, ...] = ()
+    returned: tuple[Given, ...] = ()
+    data: Mapping[str, JSON] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """Return the action in words."""
+        return f"run {self.net}"
+
+
+@dataclass(frozen=True, slots=True)
+class Compensate:
+    """Undo what has been done and can be undone, the last first; of some tasks, or of all."""
+
+    tasks: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Return the action in words."""
+        return f"undo {', '.join(self.tasks)}" if self.tasks else "undo all"
+
+
+MailAction = Reply | Notify
+OutsideAction = Classify | MailAction | Subcase
+Action = OutsideAction | SetData | CloseCase | Compensate
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
     """An action in a task's list, and whether it holds the token until it ends.
 
-    With `hold` it waits so long beside the case before it is asked for.
+    With `hold` it waits so long beside the case before it is asked for. Neighbours of one `group`
+    are asked for at once, and the task goes on when all of them that block have ended. A blocking
+    action that failed is asked for again, `attempts` times in all, each time after `wait`. `undo`
+    is what undoes it once it is done.
     """
 
     action: Action
     blocking: bool = False
     hold: timedelta | None = None
+    group: int | None = None
+    attempts: int = 1
+    wait: timedelta = timedelta(0)
+    undo: tuple["Planned", ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,4 +187,15 @@ class ReportUnhandled:
     reason: str
 
 
-Command = Perform | Close | ReportUnhandled
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """End what an action has begun: nothing waits for it any more.
+
+    Only a sub-case can be withdrawn; mails that are on their way stay so.
+    """
+
+    firing: int
+    index: int
+
+
+Command = Perform | Close | ReportUnhandled | Withdraw

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from cases.actions import Classify, OutsideAction
+from cases.actions import MailAction
 from cases.fields import Facts, reader_of
 from cases.limits import MAX_ATTACHMENTS
 from cases.values import JSON
@@ -13,12 +13,12 @@ class FileMissing(Exception):
     """A field from which a file was to be taken holds none; the text says what it holds instead."""
 
 
-def with_files(action: OutsideAction, facts: Facts) -> OutsideAction:
+def with_files(action: MailAction, facts: Facts) -> MailAction:
     """Return the action with ids of files in place of fields, or raise FileMissing.
 
     A field holds a file, `{file: ID, …}`, or a list of files, which may be empty.
     """
-    if isinstance(action, Classify) or not action.attach:
+    if not action.attach:
         return action
     found = tuple(dict.fromkeys(id_ for field in action.attach for id_ in _files(field, facts)))
     if len(found) > MAX_ATTACHMENTS:

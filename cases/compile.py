@@ -11,17 +11,26 @@ from functools import lru_cache
 from cases.actions import Action, Classify, CloseCase, Notify, Planned, Reply, SetData
 from cases.checks import source_of
 from cases.conditions import Condition
+from cases.declarations import UNCLASSIFIED, Definition
 from cases.definitions import data_defaults, definition_of
 from cases.durations import duration_of
 from cases.fields import reader_of
 from cases.guards import Guard, guard_of
 from cases.net import Arc, Branch, Net, Place, Task, Timing, Trigger, make_net
-from cases.states import UNCLASSIFIED, Deadline, Definition, State
-from cases.states import Action as WrittenAction
+from cases.states import Deadline, State, StatesDefinition
+from cases.written_actions import Action as WrittenAction
 
 
-def compile_net(definition: Definition) -> Net:
-    """Return the net of a definition that passed its checks."""
+def compile_net(definition: Definition, net: str | None = None) -> Net:
+    """Return the net of a definition that passed its checks, or one of those it runs by name."""
+    match definition:
+        case StatesDefinition():
+            return _net_of_states(definition)
+        case _:
+            raise NotImplementedError  # TEMP: compile_tasks
+
+
+def _net_of_states(definition: StatesDefinition) -> Net:
     states, after = definition.states.items(), definition.after_close
     return make_net(
         [place for name, state in states for place in _places(name, state)],
@@ -36,12 +45,12 @@ def compile_net(definition: Definition) -> Net:
 
 
 @lru_cache(maxsize=256)
-def net_of(document: str) -> Net:
+def net_of(document: str, net: str | None = None) -> Net:
     """Return the net of a definition's text; the same text is compiled once.
 
     The text decides the net, and nothing in a net changes: a replay meets the same one.
     """
-    return compile_net(definition_of(document))
+    return compile_net(definition_of(document), net)
 
 
 def _places(name: str, state: State) -> Iterator[Place]:
@@ -50,7 +59,7 @@ def _places(name: str, state: State) -> Iterator[Place]:
     yield Place(name, name, final=state.final)
 
 
-def _entrance(definition: Definition, name: str) -> str:
+def _entrance(definition: StatesDefinition, name: str) -> str:
     """Return the place into which a token comes that enters a state."""
     return f"{name}.entering" if definition.states[name].enter else name
 
@@ -58,7 +67,7 @@ def _entrance(definition: Definition, name: str) -> str:
 class _Compiler:
     """Makes the tasks of one definition's states."""
 
-    def __init__(self, definition: Definition) -> None:
+    def __init__(self, definition: StatesDefinition) -> None:
         self._definition = definition
 
     def tasks(self, name: str, state: State) -> Iterator[Task]:

@@ -11,10 +11,11 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from cases.checks import problems_in, replies_without_to
 from cases.data import data_problems
+from cases.declarations import Definition
 from cases.documents import parse_document
 from cases.errors import DataInvalid, DefinitionInvalid, Problem
 from cases.limits import (
@@ -25,7 +26,8 @@ from cases.limits import (
 )
 from cases.mending import mended_spec
 from cases.shapes import problems_of
-from cases.states import Definition
+from cases.states import StatesDefinition
+from cases.tasks import TasksDefinition
 from cases.values import JSON, PlainJson, kind_of
 
 __all__ = [
@@ -52,7 +54,7 @@ def parse_definition(spec: object) -> Definition:
         message = f"a definition is a mapping with id, start and states, not {kind_of(copied)}"
         raise DefinitionInvalid([Problem("", message)])
     try:
-        definition = Definition.model_validate(copied)
+        definition = notation_of(copied).model_validate(copied)
     except ValidationError as error:
         problems = [*problems_of(error), *_problems_beside(copied, error)]
         raise DefinitionInvalid(problems[:MAX_PROBLEMS]) from None
@@ -66,6 +68,14 @@ def parse_definition(spec: object) -> Definition:
     return definition
 
 
+def notation_of(spec: Mapping[str, Any]) -> type[StatesDefinition] | type[TasksDefinition]:
+    """Return in which notation a definition is written: what has states has no tasks.
+
+    Any: JSON values, of which only the keys are looked at.
+    """
+    return TasksDefinition if "tasks" in spec or "conditions" in spec else StatesDefinition
+
+
 def _problems_beside(spec: Mapping[str, JSON], error: ValidationError) -> list[Problem]:
     """Return the wrong references of a spec whose shapes are wrong too, so that all come at once.
 
@@ -73,7 +83,7 @@ def _problems_beside(spec: Mapping[str, JSON], error: ValidationError) -> list[P
     """
     mended = mended_spec(spec, error)
     try:
-        definition = Definition.model_validate(mended)
+        definition = notation_of(mended).model_validate(mended)
     except ValidationError:
         return []
     return list(islice(problems_in(definition, mended=True), MAX_PROBLEMS))
@@ -101,7 +111,10 @@ def definition_schema() -> dict[str, Any]:
 
     Any, since this is pydantic's own type for a schema.
     """
-    schema = Definition.model_json_schema(by_alias=True)
+    either: TypeAdapter[StatesDefinition | TasksDefinition] = TypeAdapter(
+        StatesDefinition | TasksDefinition
+    )
+    schema = either.json_schema(by_alias=True)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from cases.data import DataFormat, DataType
+from cases.declarations import Definition
 from cases.errors import Problem
 from cases.fields import BadField, reader_of
 from cases.nearest import nearest
-from cases.states import Definition
 from cases.values import shown_text
 
 

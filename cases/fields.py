@@ -1,7 +1,7 @@
 """Fields: how guards and `from` name a fact, as `label`, `event.subject` or `data.order.id`."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cases.limits import MAX_PATH_SEGMENTS
 from cases.values import JSON
@@ -9,7 +9,7 @@ from cases.values import JSON
 
 @dataclass(slots=True)
 class Facts:
-    """What is known at a firing: the event, the case's data, and what the case is about.
+    """What is known at a firing: the event, the data of case and thread, what the case is about.
 
     Not frozen, since one is made for every look at a guard and freezing triples its cost.
     """
@@ -19,6 +19,7 @@ class Facts:
     data: Mapping[str, JSON]
     label: str | None
     confidence: float | None
+    thread: Mapping[str, JSON] = field(default_factory=dict)
 
 
 # Gives a fact, or None where it is missing: JSON's null and nothing at all are the same to a rule.
@@ -36,9 +37,10 @@ def reader_of(field: str) -> Reader:
         return fixed
     root, _, rest = field.partition(".")
     path = tuple(rest.split("."))
-    if root not in ("event", "data") or not all(path):
+    if root not in ("event", "data", "thread") or not all(path):
         raise BadField(
-            "is not a field: write label, confidence, event.type, event.NAME or data.NAME"
+            "is not a field: write label, confidence, event.type, event.NAME, data.NAME or "
+            "thread.NAME"
         )
     if len(path) > MAX_PATH_SEGMENTS:
         raise BadField(f"has more than {MAX_PATH_SEGMENTS} segments")
@@ -51,9 +53,13 @@ def _path_reader(root: str, path: tuple[str, ...]) -> Reader:
         name = path[0]
         if root == "data":
             return lambda facts: facts.data.get(name)
+        if root == "thread":
+            return lambda facts: facts.thread.get(name)
         return lambda facts: facts.event.get(name)
     if root == "data":
         return lambda facts: _walk(facts.data, path)
+    if root == "thread":
+        return lambda facts: _walk(facts.thread, path)
     return lambda facts: _walk(facts.event, path)
 
 

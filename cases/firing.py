@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import assert_never
 
-from cases.actions import Classify, Close, CloseCase, Notify, Reply, SetData
+from cases.actions import Classify, Close, CloseCase, Compensate, Notify, Reply, SetData, Subcase
 from cases.counting import basis_of
 from cases.events import ActionEnded, Event
 from cases.leftovers import keep_failure
@@ -125,10 +125,12 @@ def _act(work: Working, task: Task, firing: Firing, note: TraceEntry) -> None:
             case CloseCase():
                 reason = action.reason
                 break
-            case Classify() | Reply() | Notify():
+            case Classify() | Reply() | Notify() | Subcase():
                 if ask(work, planned, action, index, firing, note):
                     work.running[firing.number] = firing.held_at(index + 1)
                     return
+            case Compensate():
+                raise NotImplementedError  # TEMP
             case _:
                 assert_never(action)
     _complete(work, task, firing.tokens, firing.event, firing.cause, firing.basis, note)

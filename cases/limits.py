@@ -49,3 +49,16 @@ MAX_TRACED_LEAVES = MAX_CONDITION_LEAVES  # one guard always has room
 # Firings in one step without an event of the outside in between: a loop that only routes would
 # otherwise hold a workflow task beyond the two seconds that Temporal grants it.
 MAX_AUTOMATIC_FIRINGS = 1_000
+
+# The tasks and conditions notation.
+MAX_NODES = 10_000
+MAX_ARROWS = 1_000
+MAX_NETS = 50
+MAX_LOCKS = 100
+MAX_WEIGHT = 1_000
+MAX_INSTANCES = 10_000
+MAX_COLLECTED = 20
+MAX_DEPTH = 32
+MAX_ATTEMPTS = 20
+# Temporal takes 2,000 pending activities of a workflow.
+MAX_WINDOW = 500

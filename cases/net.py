@@ -26,10 +26,23 @@ class Trigger(StrEnum):
 
 
 class Join(StrEnum):
-    """Which of a task's input places must be filled: all (AND), or any one (XOR)."""
+    """Which of a task's input places must be filled.
+
+    All (AND), any one (XOR), all that can still be filled (OR; WCP-7, 37, 38), or so many of them
+    (partial; the discriminators are those of one, WCP-9, 28 to 32).
+    """
 
     ALL = "all"
     ANY = "any"
+    OR = "or"
+    PARTIAL = "partial"
+
+
+class Rest(StrEnum):
+    """What becomes of the branches or instances that a task has not waited for."""
+
+    WAIT = "wait"  # they come to their end, and until then nothing begins anew
+    CANCEL = "cancel"  # they are withdrawn
 
 
 class Split(StrEnum):
@@ -55,7 +68,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Arc:
-    """How many tokens a task needs in a place."""
+    """How many tokens a task needs in a place; more than one ends their threads (WCP-42)."""
 
     place: str
     weight: int = 1
@@ -63,11 +76,15 @@ class Arc:
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """How many tokens a task puts into a place, and under which guard."""
+    """How many tokens a task puts into a place, and under which guard.
+
+    More than one, or one for each item of the list that `each` reads, begin a thread each (WCP-41).
+    """
 
     place: str
     weight: int = 1
     guard: Guard | None = None
+    each: Reader | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +97,71 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
+class Listening:
+    """An event that a running task waits for."""
+
+    event_type: str
+    guard: Guard | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """A value of each instance that ends, appended to a list in the case data."""
+
+    field: str
+    source: Reader
+
+
+@dataclass(frozen=True, slots=True)
+class Instances:
+    """How often a task runs at once (WCP-12 to 15, 34 to 36).
+
+    One of `count` (known when it was written), `count_of` (a number, read when the task starts) and
+    `over` (one for each item of a list) says how many; `add` is the event that adds one more while
+    any still runs, up to `at_most`. The task has ended when `threshold` of them have, None being
+    all; 0 does not wait for any. At most `window` run at the same time, the others wait their turn.
+    """
+
+    count: int | None = None
+    count_of: Reader | None = None
+    over: Reader | None = None
+    at_most: int = 1
+    add: Listening | None = None
+    threshold: int | None = None
+    rest: Rest = Rest.WAIT
+    window: int = 1
+    collect: tuple[Collected, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """Sections of a net of which one at a time has tokens (WCP-17, 39, 40).
+
+    Each section is its tasks and the places between them. That a lock is taken is derived from the
+    marking, never stored: what cancels a section frees it.
+    """
+
+    id: str
+    sections: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]  # (tasks, places) of each
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """A transition of the net.
 
-    `reads` are places that must be filled and stay so. `cancel_places` and `cancel_tasks` are
-    emptied when the task completes, before it fills its outputs. With `keeps_visit` the token stays
-    the same one: when it came and which of its deadlines have fired is kept.
+    Its life: it takes its tokens, does its actions, waits for the event `until` if it has one, and
+    fills its outputs. Between the first and the last it is running.
+
+    - `transient`: an event of its trigger that finds it not ready is lost (WCP-23), not kept.
+    - `guard` is asked before it starts. `reads` are places that must be filled and stay so.
+    - `watches`, of a deadline: it runs while that task is running, from when it started; with
+      `stops_watched` it ends that one firing of it.
+    - `threshold` and `rest` belong to a partial join, `instances` make it run several times.
+    - `cancel_places` and `cancel_tasks` are emptied when the task completes, before it fills its
+      outputs; the running instances of `complete_tasks` are taken as done (WCP-27).
+    - `error_outputs` are filled in place of the outputs when a blocking action has failed.
+    - With `keeps_visit` the token stays the same one: when it came and which of its deadlines have
+      fired is kept.
     """
 
     id: str
@@ -102,6 +178,15 @@ class Task:
     cancel_places: tuple[str, ...] = ()
     cancel_tasks: tuple[str, ...] = ()
     keeps_visit: bool = False
+    transient: bool = False
+    until: Listening | None = None
+    watches: str | None = None
+    stops_watched: bool = False
+    threshold: int = 1
+    rest: Rest = Rest.WAIT
+    instances: Instances | None = None
+    complete_tasks: tuple[str, ...] = ()
+    error_outputs: tuple[Branch, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +212,12 @@ class Net:
     reopens_in: str | None = None
     # The template by which a mail to the closed case is answered, if the definition answers it.
     late_answer: str | None = None
+    # The case ends when nothing is left to do (implicit termination, WCP-11), not only in a final
+    # place (explicit, WCP-43).
+    ends_when_empty: bool = False
+    locks: tuple[Lock, ...] = ()
+    # How deep sub-cases of sub-cases may go.
+    max_depth: int = 0
     # by task id
     numbered: Mapping[str, NumberedTask] = field(default_factory=dict)
     # place -> the orders of its automatic tasks
@@ -137,6 +228,8 @@ class Net:
     listening: Mapping[str, Mapping[str, tuple[NumberedTask, ...]]] = field(default_factory=dict)
     # place -> deadline tasks in declared order
     timers: Mapping[str, tuple[NumberedTask, ...]] = field(default_factory=dict)
+    # task -> the deadlines that run while it is running, in declared order
+    watching: Mapping[str, tuple[NumberedTask, ...]] = field(default_factory=dict)
 
 
 def make_net(
@@ -149,13 +242,19 @@ def make_net(
     defaults: Mapping[str, JSON] | None = None,
     reopens_in: str | None = None,
     late_answer: str | None = None,
+    ends_when_empty: bool = False,
+    locks: Sequence[Lock] = (),
+    max_depth: int = 0,
 ) -> Net:
     """Return a net with its indexes; the order of the tasks is the order of their precedence."""
     numbered = tuple(_numbered(task, order) for order, task in enumerate(tasks))
     automatic: dict[str, list[int]] = {}
     listening: dict[str, dict[str, list[NumberedTask]]] = {}
     timers: dict[str, list[NumberedTask]] = {}
+    watching: dict[str, list[NumberedTask]] = {}
     for entry in numbered:
+        if entry.task.watches is not None:
+            watching.setdefault(entry.task.watches, []).append(entry)
         for place in _watched_places(entry.task):
             if entry.task.trigger is Trigger.NONE:
                 automatic.setdefault(place, []).append(entry.order)
@@ -173,6 +272,9 @@ def make_net(
         defaults=defaults or {},
         reopens_in=reopens_in,
         late_answer=late_answer,
+        ends_when_empty=ends_when_empty,
+        locks=tuple(locks),
+        max_depth=max_depth,
         numbered={entry.task.id: entry for entry in numbered},
         automatic={place: tuple(orders) for place, orders in automatic.items()},
         guarded=tuple(
@@ -185,6 +287,7 @@ def make_net(
             for event, by_place in listening.items()
         },
         timers={place: tuple(entries) for place, entries in timers.items()},
+        watching={task: tuple(entries) for task, entries in watching.items()},
     )
 
 

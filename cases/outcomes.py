@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from cases.actions import ReportUnhandled
+from cases.declarations import UNCLASSIFIED
 from cases.events import (
     ACTION_FAILED,
     ACTION_UNKNOWN,
@@ -14,7 +15,6 @@ from cases.events import (
     Event,
 )
 from cases.state import Outcome
-from cases.states import UNCLASSIFIED
 from cases.values import JSON, shown_text
 
 

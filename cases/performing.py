@@ -1,15 +1,15 @@
 """The actions of a task, one by one: what is asked of the outside, and what changes the case."""
 
-from cases.actions import Action, Classify, OutsideAction, Perform, Planned, Reply, SetData
-from cases.addresses import addressed
+from cases.actions import Action, Classify, Notify, OutsideAction, Perform, Planned, Reply, SetData
+from cases.addresses import AddressMissing, addressed
 from cases.attachments import FileMissing, with_files
 from cases.data import data_problems
+from cases.declarations import UNCLASSIFIED
 from cases.events import ActionEnded, Ending
 from cases.holding import hold
 from cases.leftovers import keep_failure
 from cases.outcomes import classified, label_in
 from cases.state import Beside, Firing
-from cases.states import UNCLASSIFIED
 from cases.trace import TraceEntry
 from cases.working import Working
 
@@ -23,14 +23,9 @@ def ask(
     note: TraceEntry,
 ) -> bool:
     """Command an action; tell whether it holds the token."""
-    resolved = addressed(action, work.data)
-    if resolved is None:
-        reason = "the case data has no mail address for it"
-        _refuse(work, action, index, firing, note, reason)
-        return False
     try:
-        resolved = with_files(resolved, work.facts(firing.event))
-    except FileMissing as error:
+        resolved = _resolved(work, action, firing)
+    except (AddressMissing, FileMissing) as error:
         _refuse(work, action, index, firing, note, str(error))
         return False
     if planned.hold is not None and isinstance(resolved, Reply):
@@ -41,6 +36,13 @@ def ask(
     if not planned.blocking:
         work.beside[key] = Beside(*key, str(resolved), cause)
     return planned.blocking
+
+
+def _resolved(work: Working, action: OutsideAction, firing: Firing) -> OutsideAction:
+    """Return an action with addresses and files in place of the fields that hold them."""
+    if not isinstance(action, Reply | Notify):
+        return action
+    return with_files(addressed(action, work.data), work.facts(firing.event))
 
 
 def set_field(work: Working, action: SetData, firing: Firing, note: TraceEntry) -> None:

@@ -12,7 +12,7 @@ from cases.errors import Problem
 from cases.limits import MAX_PROBLEMS
 from cases.nearest import nearest
 from cases.notation import ADDRESS
-from cases.states import Definition
+from cases.states import StatesDefinition
 from cases.values import kind_of, place_of, shown_text
 
 Place = tuple[str | int, ...]
@@ -102,7 +102,7 @@ _PATTERNS = {
 
 def _keys_at(place: Place) -> list[str]:
     """Return the keys that the model at a place knows, as they are written."""
-    found: Any = Definition  # Any: annotations are of no one type
+    found: Any = StatesDefinition  # Any: annotations are of no one type
     for part in place:
         found = _below(found, part)
     model = _model_in(found)

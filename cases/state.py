@@ -1,4 +1,4 @@
-"""Where a case stands: its tokens, running tasks, waiting events and data, as plain JSON and back.
+"""Where a case stands: its tokens, running tasks, waiting events and data.
 
 States are values: a step makes a new one and leaves the old one as it was. The mappings in them are
 not to be changed. The trace is not in here: five bytes a firing are 400 KB at 80,000 firings.
@@ -8,12 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 from cases.actions import Reply
-from cases.errors import StateInvalid
 from cases.events import Event
-from cases.net import Net
 from cases.values import JSON
 
 # Goes up when a change of the core makes the same inputs lead elsewhere.
@@ -39,7 +36,8 @@ class Token:
     """A token at rest: where it is and since when.
 
     `event` brought it there, `cause` is the id of the outside's event that this goes back to, and
-    `fired` are the deadlines that have fired during this visit.
+    `fired` are the deadlines that have fired during this visit. `thread` is the id of the thread of
+    control that it belongs to; None is the case's own.
     """
 
     id: int
@@ -48,13 +46,70 @@ class Token:
     event: Event | None = None
     cause: str | None = None
     fired: tuple[str, ...] = ()
+    thread: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """A thread of control of its own, or an instance of a task (WCP-12 to 15, 41).
+
+    `data` is its own: `number` counts from 1 among those that began with it, `item` is the list's
+    item that it was made for, and what else there is was set. It is dropped with its last token.
+    """
+
+    id: int
+    data: Mapping[str, JSON]
+    parent: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The instances of one firing of a task; each that runs is a firing with this one as `parent`.
+
+    `items` are what instances have still to be started for, the next one first; `made` of all
+    have been started or wait, `done` have ended. With `passed` the outputs have been filled and the
+    others come to their end.
+    """
+
+    items: tuple[JSON, ...]
+    made: int
+    started: int = 0
+    done: int = 0
+    passed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """An action that failed and is asked for again when it is `due`; `tries` it has had."""
+
+    index: int
+    tries: int
+    due: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Undoable:
+    """An action that was done and can be undone."""
+
+    firing: int
+    index: int
+    task: str
+    event: Event | None
+    cause: str | None
+    thread: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Firing:
-    """A task that holds its tokens while an action runs; `position` is the next action's index.
+    """A task that is running: it holds its tokens while an action runs or an event is awaited.
 
-    The deadlines of the state that it leads to count from `basis`; None is when it completes.
+    `position` is the index of the action that comes next; it is past the last one while the task
+    waits for its event. The deadlines of the state that it leads to count from `basis`; None is
+    when it completes. Those that watch the task count from `since`, and `fired` are the ones that
+    are over. `pending` are actions of one group that have not ended, `retry` one that comes again.
+    `undoing` are actions still to be undone before the task goes on. `group` holds the instances
+    of a task that has several, and each of them names it as `parent`. `failed` is whether a
+    blocking action has failed.
     """
 
     number: int
@@ -64,6 +119,15 @@ class Firing:
     cause: str | None
     position: int
     basis: datetime | None = None
+    since: datetime | None = None
+    fired: tuple[str, ...] = ()
+    thread: int | None = None
+    pending: tuple[int, ...] = ()
+    retry: Retry | None = None
+    undoing: tuple[Undoable, ...] = ()
+    group: Group | None = None
+    parent: int | None = None
+    failed: bool = False
 
     def held_at(self, position: int) -> "Firing":
         """Return this firing, held before the action at a position."""
@@ -107,7 +171,12 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class CaseState:
-    """All that a case needs to go on; tokens are by place."""
+    """All that a case needs to go on; tokens are by place.
+
+    `rounds` holds, for each partial join that has fired, the inputs that its round has used up, the
+    one before it can fire again (WCP-28, 31). `undoable` are in the order in which they ended.
+    `depth` is how many cases this one is a sub-case of.
+    """
 
     tokens: Mapping[str, tuple[Token, ...]]
     running: Mapping[int, Firing] = field(default_factory=dict)
@@ -123,173 +192,8 @@ class CaseState:
     firings: int = 0
     tokens_made: int = 0
     core_version: int = CORE_VERSION
-
-
-def dump_state(state: CaseState) -> dict[str, JSON]:
-    """Return the state as JSON; `load_state` gives back an equal one."""
-    return {
-        "core_version": state.core_version,
-        "status": state.status.value,
-        "reason": state.reason,
-        "data": state.data,
-        "label": state.label,
-        "confidence": state.confidence,
-        "tokens": [_token_json(token) for tokens in state.tokens.values() for token in tokens],
-        "running": [_firing_json(firing) for firing in state.running.values()],
-        "beside": [[b.firing, b.index, b.action, b.cause] for b in state.beside.values()],
-        "holding": [_held_json(held) for held in state.holding.values()],
-        "outcomes": [[_event_json(o.event), o.cause] for o in state.outcomes],
-        "waiting": [_event_json(event) for event in state.waiting],
-        "firings": state.firings,
-        "tokens_made": state.tokens_made,
-    }
-
-
-def load_state(net: Net, dumped: Mapping[str, Any]) -> CaseState:
-    """Return the state that `dump_state` gave, or raise StateInvalid if it is not one of this net.
-
-    Any, since the parts of a JSON mapping are looked at one by one.
-    """
-    version = dumped.get("core_version")
-    if version not in range(1, CORE_VERSION + 1):
-        raise StateInvalid(f"the state is of core version {version}, this core is {CORE_VERSION}")
-    try:
-        state = _loaded(dumped)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        raise StateInvalid(f"the state is damaged: {type(error).__name__} {error}") from error
-    _check_names(net, state)
-    return state
-
-
-def _loaded(dumped: Mapping[str, Any]) -> CaseState:
-    tokens: dict[str, tuple[Token, ...]] = {}
-    for token in map(_token, dumped["tokens"]):
-        tokens[token.place] = (*tokens.get(token.place, ()), token)
-    beside = [Beside(*fields) for fields in dumped["beside"]]
-    holding = map(_held, dumped.get("holding", ()))
-    return CaseState(
-        tokens=tokens,
-        running={firing.number: firing for firing in map(_firing, dumped["running"])},
-        beside={(entry.firing, entry.index): entry for entry in beside},
-        holding={(held.firing, held.index): held for held in holding},
-        outcomes=tuple(Outcome(_event(event), cause) for event, cause in dumped["outcomes"]),
-        waiting=tuple(_event(event) for event in dumped["waiting"]),
-        data=dumped["data"],
-        label=dumped["label"],
-        confidence=dumped["confidence"],
-        status=CaseStatus(dumped["status"]),
-        reason=dumped["reason"],
-        firings=dumped["firings"],
-        tokens_made=dumped["tokens_made"],
-        core_version=dumped["core_version"],
-    )
-
-
-def _check_names(net: Net, state: CaseState) -> None:
-    """Refuse a state whose tokens are in places, or inside tasks, that the net does not have."""
-    for firing in state.running.values():
-        if firing.task not in net.numbered:
-            raise StateInvalid(f"the state runs the task {firing.task}, which this net has not")
-    held = [token.place for firing in state.running.values() for token in firing.tokens]
-    for place in (*state.tokens, *held):
-        if place not in net.places:
-            raise StateInvalid(f"the state has a token in {place}, which this net has not")
-
-
-def _event_json(event: Event) -> dict[str, JSON]:
-    return {
-        "id": event.id,
-        "type": event.type,
-        "at": event.at.isoformat(),
-        "data": event.data,
-    }
-
-
-def _event(dumped: Mapping[str, Any]) -> Event:
-    at = datetime.fromisoformat(dumped["at"])
-    return Event(dumped["id"], dumped["type"], at, dumped["data"])
-
-
-def _token_json(token: Token) -> dict[str, JSON]:
-    return {
-        "id": token.id,
-        "place": token.place,
-        "since": token.since.isoformat(),
-        "event": None if token.event is None else _event_json(token.event),
-        "cause": token.cause,
-        "fired": list(token.fired),
-    }
-
-
-def _token(dumped: Mapping[str, Any]) -> Token:
-    return Token(
-        id=dumped["id"],
-        place=dumped["place"],
-        since=datetime.fromisoformat(dumped["since"]),
-        event=None if dumped["event"] is None else _event(dumped["event"]),
-        cause=dumped["cause"],
-        fired=tuple(dumped["fired"]),
-    )
-
-
-def _firing_json(firing: Firing) -> dict[str, JSON]:
-    return {
-        "number": firing.number,
-        "task": firing.task,
-        "tokens": [_token_json(token) for token in firing.tokens],
-        "event": None if firing.event is None else _event_json(firing.event),
-        "cause": firing.cause,
-        "position": firing.position,
-        "basis": None if firing.basis is None else firing.basis.isoformat(),
-    }
-
-
-def _firing(dumped: Mapping[str, Any]) -> Firing:
-    return Firing(
-        number=dumped["number"],
-        task=dumped["task"],
-        tokens=tuple(map(_token, dumped["tokens"])),
-        event=None if dumped["event"] is None else _event(dumped["event"]),
-        cause=dumped["cause"],
-        position=dumped["position"],
-        basis=datetime.fromisoformat(dumped["basis"]) if dumped.get("basis") else None,
-    )
-
-
-def _held_json(held: Held) -> dict[str, JSON]:
-    return {
-        "firing": held.firing,
-        "index": held.index,
-        "task": held.task,
-        "action": {
-            "template": held.action.template,
-            "to": held.action.to,
-            "approve": held.action.approve,
-            "approvers": list(held.action.approvers),
-            "attach": list(held.action.attach),
-        },
-        "event": None if held.event is None else _event_json(held.event),
-        "cause": held.cause,
-        "due": held.due.isoformat(),
-        "states": list(held.states),
-    }
-
-
-def _held(dumped: Mapping[str, Any]) -> Held:
-    action = dumped["action"]
-    return Held(
-        firing=dumped["firing"],
-        index=dumped["index"],
-        task=dumped["task"],
-        action=Reply(
-            action["template"],
-            action["to"],
-            action["approve"],
-            tuple(action["approvers"]),
-            tuple(action["attach"]),
-        ),
-        event=None if dumped["event"] is None else _event(dumped["event"]),
-        cause=dumped["cause"],
-        due=datetime.fromisoformat(dumped["due"]),
-        states=tuple(dumped["states"]),
-    )
+    threads: Mapping[int, Thread] = field(default_factory=dict)
+    threads_made: int = 0
+    rounds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    undoable: tuple[Undoable, ...] = ()
+    depth: int = 0

@@ -44,6 +44,11 @@ class Working:
         self.firings = state.firings
         self.tokens_made = state.tokens_made
         self.core_version = state.core_version
+        self.threads = state.threads
+        self.threads_made = state.threads_made
+        self.rounds = state.rounds
+        self.undoable = state.undoable
+        self.depth = state.depth
         self.unfed = 0  # firings since an event of the outside was last taken
 
     def state(self) -> CaseState:
@@ -63,6 +68,11 @@ class Working:
             firings=self.firings,
             tokens_made=self.tokens_made,
             core_version=self.core_version,
+            threads=self.threads,
+            threads_made=self.threads_made,
+            rounds=self.rounds,
+            undoable=self.undoable,
+            depth=self.depth,
         )
 
     def facts(self, event: Event | None) -> Facts:

@@ -14,10 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from structlog.contextvars import get_contextvars
 
 from cases.checks import actions_of, replies_without_to
+from cases.declarations import Definition, Start
 from cases.definitions import check_data, definition_of
 from cases.errors import DataInvalid
 from cases.events import EMAIL, RESERVED_EVENTS
-from cases.states import Definition, Start
 from contracts.case import CANCEL_EVENT
 from contracts.clock import utc_now
 from contracts.errors import (

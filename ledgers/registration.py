@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from cases.declarations import Definition
 from cases.definitions import canonical_json, parse_definition
 from cases.errors import DefinitionInvalid, Problem
-from cases.states import Definition
 from mail.templates import VARIABLES, TemplateSource, check_template
 
 _DATA = "case.data"

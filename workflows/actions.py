@@ -11,10 +11,10 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from activities.catalogue import CLASSIFY, SEND, call
     from cases.actions import Classify, Close, Command, Notify, Perform, Reply, ReportUnhandled
+    from cases.declarations import ClassifierKind
     from cases.definitions import definition_of
     from cases.events import ActionEnded, Ending, Event
     from cases.state import CaseState
-    from cases.states import ClassifierKind
     from contracts.case import Carried, CaseInput, PinnedDefinition
     from contracts.outbox import ClassifyRequest, Outcome, SendOutcome, SendRequest
     from workflows import refusals, requests, views

@@ -12,13 +12,14 @@ with workflow.unsafe.imports_passed_through():
     from activities.catalogue import RECORD, call
     from cases import engine
     from cases.compile import net_of
+    from cases.declarations import ClosedPolicy
     from cases.definitions import definition_of
+    from cases.dumping import dump_state, load_state
     from cases.engine import Step
     from cases.errors import CaseError
     from cases.events import EMAIL, ActionEnded, Event, TimePassed
     from cases.outlook import deadlines
-    from cases.state import RECEIVED_COUNTS, CaseState, CaseStatus, dump_state, load_state
-    from cases.states import ClosedPolicy
+    from cases.state import RECEIVED_COUNTS, CaseState, CaseStatus
     from contracts.case import (
         CANCEL_EVENT,
         CASE_WORKFLOW,

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from cases.actions import Classify, Close, Notify, Perform, Reply, ReportUnhandled
+from cases.dumping import dump_state, load_state
 from cases.engine import start, step
 from cases.errors import IllegalEvent, StateInvalid
 from cases.events import ActionEnded, Ending, Event, TimePassed
@@ -17,7 +18,7 @@ from cases.outlook import (
     state_names,
     waiting,
 )
-from cases.state import CaseStatus, dump_state, load_state
+from cases.state import CaseStatus
 from cases.trace import TraceKind
 from tests.cases.driving import NOON, Case, net_from, reloaded
 

@@ -1,0 +1,272 @@
+"""A case's state as plain JSON, and back."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from cases.actions import Reply
+from cases.errors import StateInvalid
+from cases.events import Event
+from cases.net import Net
+from cases.state import (
+    CORE_VERSION,
+    Beside,
+    CaseState,
+    CaseStatus,
+    Firing,
+    Group,
+    Held,
+    Outcome,
+    Retry,
+    Thread,
+    Token,
+    Undoable,
+)
+from cases.values import JSON
+
+
+def dump_state(state: CaseState) -> dict[str, JSON]:
+    """Return the state as JSON; `load_state` gives back an equal one."""
+    return {
+        "core_version": state.core_version,
+        "status": state.status.value,
+        "reason": state.reason,
+        "data": state.data,
+        "label": state.label,
+        "confidence": state.confidence,
+        "tokens": [_token_json(token) for tokens in state.tokens.values() for token in tokens],
+        "running": [_firing_json(firing) for firing in state.running.values()],
+        "beside": [[b.firing, b.index, b.action, b.cause] for b in state.beside.values()],
+        "holding": [_held_json(held) for held in state.holding.values()],
+        "outcomes": [[_event_json(o.event), o.cause] for o in state.outcomes],
+        "waiting": [_event_json(event) for event in state.waiting],
+        "firings": state.firings,
+        "tokens_made": state.tokens_made,
+        **_of_whole_nets(state),
+    }
+
+
+def _of_whole_nets(state: CaseState) -> dict[str, JSON]:
+    """Return what only nets with threads, partial joins, undoing or sub-cases have."""
+    dumped: dict[str, JSON] = {
+        "threads": [[one.id, one.data, one.parent] for one in state.threads.values()],
+        "threads_made": state.threads_made,
+        "rounds": {task: list(places) for task, places in state.rounds.items()},
+        "undoable": [_undoable_json(one) for one in state.undoable],
+        "depth": state.depth,
+    }
+    return {key: value for key, value in dumped.items() if value}
+
+
+def load_state(net: Net, dumped: Mapping[str, Any]) -> CaseState:
+    """Return the state that `dump_state` gave, or raise StateInvalid if it is not one of this net.
+
+    Any, since the parts of a JSON mapping are looked at one by one.
+    """
+    version = dumped.get("core_version")
+    if version not in range(1, CORE_VERSION + 1):
+        raise StateInvalid(f"the state is of core version {version}, this core is {CORE_VERSION}")
+    try:
+        state = _loaded(dumped)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise StateInvalid(f"the state is damaged: {type(error).__name__} {error}") from error
+    _check_names(net, state)
+    return state
+
+
+def _loaded(dumped: Mapping[str, Any]) -> CaseState:
+    tokens: dict[str, tuple[Token, ...]] = {}
+    for token in map(_token, dumped["tokens"]):
+        tokens[token.place] = (*tokens.get(token.place, ()), token)
+    beside = [Beside(*fields) for fields in dumped["beside"]]
+    holding = map(_held, dumped.get("holding", ()))
+    return CaseState(
+        tokens=tokens,
+        running={firing.number: firing for firing in map(_firing, dumped["running"])},
+        beside={(entry.firing, entry.index): entry for entry in beside},
+        holding={(held.firing, held.index): held for held in holding},
+        outcomes=tuple(Outcome(_event(event), cause) for event, cause in dumped["outcomes"]),
+        waiting=tuple(_event(event) for event in dumped["waiting"]),
+        data=dumped["data"],
+        label=dumped["label"],
+        confidence=dumped["confidence"],
+        status=CaseStatus(dumped["status"]),
+        reason=dumped["reason"],
+        firings=dumped["firings"],
+        tokens_made=dumped["tokens_made"],
+        core_version=dumped["core_version"],
+        threads={id_: Thread(id_, data, parent) for id_, data, parent in dumped.get("threads", ())},
+        threads_made=dumped.get("threads_made", 0),
+        rounds={task: tuple(places) for task, places in dumped.get("rounds", {}).items()},
+        undoable=tuple(map(_undoable, dumped.get("undoable", ()))),
+        depth=dumped.get("depth", 0),
+    )
+
+
+def _check_names(net: Net, state: CaseState) -> None:
+    """Refuse a state whose tokens are in places, or inside tasks, that the net does not have."""
+    for firing in state.running.values():
+        if firing.task not in net.numbered:
+            raise StateInvalid(f"the state runs the task {firing.task}, which this net has not")
+    held = [token.place for firing in state.running.values() for token in firing.tokens]
+    for place in (*state.tokens, *held):
+        if place not in net.places:
+            raise StateInvalid(f"the state has a token in {place}, which this net has not")
+
+
+def _event_json(event: Event) -> dict[str, JSON]:
+    return {
+        "id": event.id,
+        "type": event.type,
+        "at": event.at.isoformat(),
+        "data": event.data,
+    }
+
+
+def _event(dumped: Mapping[str, Any]) -> Event:
+    at = datetime.fromisoformat(dumped["at"])
+    return Event(dumped["id"], dumped["type"], at, dumped["data"])
+
+
+def _token_json(token: Token) -> dict[str, JSON]:
+    return {
+        "id": token.id,
+        "place": token.place,
+        "since": token.since.isoformat(),
+        "event": None if token.event is None else _event_json(token.event),
+        "cause": token.cause,
+        "fired": list(token.fired),
+        **({} if token.thread is None else {"thread": token.thread}),
+    }
+
+
+def _token(dumped: Mapping[str, Any]) -> Token:
+    return Token(
+        id=dumped["id"],
+        place=dumped["place"],
+        since=datetime.fromisoformat(dumped["since"]),
+        event=None if dumped["event"] is None else _event(dumped["event"]),
+        cause=dumped["cause"],
+        fired=tuple(dumped["fired"]),
+        thread=dumped.get("thread"),
+    )
+
+
+def _firing_json(firing: Firing) -> dict[str, JSON]:
+    return {
+        "number": firing.number,
+        "task": firing.task,
+        "tokens": [_token_json(token) for token in firing.tokens],
+        "event": None if firing.event is None else _event_json(firing.event),
+        "cause": firing.cause,
+        "position": firing.position,
+        "basis": None if firing.basis is None else firing.basis.isoformat(),
+        **_life_json(firing),
+    }
+
+
+def _life_json(firing: Firing) -> dict[str, JSON]:
+    """Return what a firing holds beyond its one action, what is empty left out."""
+    retry, group = firing.retry, firing.group
+    dumped: dict[str, JSON] = {
+        "since": None if firing.since is None else firing.since.isoformat(),
+        "fired": list(firing.fired),
+        "thread": firing.thread,
+        "pending": list(firing.pending),
+        "retry": None if retry is None else [retry.index, retry.tries, retry.due.isoformat()],
+        "undoing": [_undoable_json(one) for one in firing.undoing],
+        "group": None if group is None else _group_json(group),
+        "parent": firing.parent,
+        "failed": firing.failed,
+    }
+    return {key: value for key, value in dumped.items() if value not in (None, [], False)}
+
+
+def _retry(dumped: Sequence[Any]) -> Retry:
+    index, tries, due = dumped
+    return Retry(index, tries, datetime.fromisoformat(due))
+
+
+def _group_json(group: Group) -> dict[str, JSON]:
+    return {
+        "items": list(group.items),
+        "made": group.made,
+        "started": group.started,
+        "done": group.done,
+        "passed": group.passed,
+    }
+
+
+def _undoable_json(one: Undoable) -> list[JSON]:
+    event = None if one.event is None else _event_json(one.event)
+    return [one.firing, one.index, one.task, event, one.cause, one.thread]
+
+
+def _undoable(dumped: Sequence[Any]) -> Undoable:
+    firing, index, task, event, cause, thread = dumped
+    return Undoable(firing, index, task, None if event is None else _event(event), cause, thread)
+
+
+def _firing(dumped: Mapping[str, Any]) -> Firing:
+    retry, group = dumped.get("retry"), dumped.get("group")
+    return Firing(
+        number=dumped["number"],
+        task=dumped["task"],
+        tokens=tuple(map(_token, dumped["tokens"])),
+        event=None if dumped["event"] is None else _event(dumped["event"]),
+        cause=dumped["cause"],
+        position=dumped["position"],
+        basis=_moment(dumped.get("basis")),
+        since=_moment(dumped.get("since")),
+        fired=tuple(dumped.get("fired", ())),
+        thread=dumped.get("thread"),
+        pending=tuple(dumped.get("pending", ())),
+        retry=None if retry is None else _retry(retry),
+        undoing=tuple(map(_undoable, dumped.get("undoing", ()))),
+        group=None if group is None else Group(**{**group, "items": tuple(group["items"])}),
+        parent=dumped.get("parent"),
+        failed=dumped.get("failed", False),
+    )
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def _held_json(held: Held) -> dict[str, JSON]:
+    return {
+        "firing": held.firing,
+        "index": held.index,
+        "task": held.task,
+        "action": {
+            "template": held.action.template,
+            "to": held.action.to,
+            "approve": held.action.approve,
+            "approvers": list(held.action.approvers),
+            "attach": list(held.action.attach),
+        },
+        "event": None if held.event is None else _event_json(held.event),
+        "cause": held.cause,
+        "due": held.due.isoformat(),
+        "states": list(held.states),
+    }
+
+
+def _held(dumped: Mapping[str, Any]) -> Held:
+    action = dumped["action"]
+    return Held(
+        firing=dumped["firing"],
+        index=dumped["index"],
+        task=dumped["task"],
+        action=Reply(
+            action["template"],
+            action["to"],
+            action["approve"],
+            tuple(action["approvers"]),
+            tuple(action["attach"]),
+        ),
+        event=None if dumped["event"] is None else _event(dumped["event"]),
+        cause=dumped["cause"],
+        due=datetime.fromisoformat(dumped["due"]),
+        states=tuple(dumped["states"]),
+    )
