@@ -16,6 +16,7 @@ from contracts.classification import Classified
 from contracts.mailbox import TenantWatch, Watch
 from contracts.outbox import ClassifyRequest, OutboxRow, SendOutcome, SendRequest
 from contracts.steps import StepRecord
+from contracts.subcases import SubcaseOpened, SubcaseRequest
 from contracts.task_queues import Queue, task_queue
 from contracts.watermark import Reading, ReadingAsked
 
@@ -67,6 +68,17 @@ RECORD: Declared[StepRecord, None] = Declared(
 READING: Declared[ReadingAsked, Reading] = Declared(
     "reading",
     Reading,
+    {
+        "start_to_close_timeout": timedelta(seconds=20),
+        "retry_policy": RetryPolicy(maximum_interval=timedelta(seconds=30)),
+    },
+    local=True,
+)
+
+# A local activity: a row, and now and then a look whether the sub-case's workflow still runs.
+OPEN_SUBCASE: Declared[SubcaseRequest, SubcaseOpened] = Declared(
+    "open_subcase",
+    SubcaseOpened,
     {
         "start_to_close_timeout": timedelta(seconds=20),
         "retry_policy": RetryPolicy(maximum_interval=timedelta(seconds=30)),

@@ -17,6 +17,7 @@ from classifiers.result import Classification, LabelSpec
 from contracts.classification import Classified
 from contracts.outbox import ClassifyRequest
 from ledgers import letters
+from ledgers.subcases import family
 from store.database import Database
 from store.tables import Case, Message
 
@@ -103,7 +104,8 @@ class Sorting:
 def _of(request: ClassifyRequest) -> tuple[ColumnElement[bool], ...]:
     return (
         Message.tenant == request.tenant,
-        Message.case_id == request.case_id,
+        # A sub-case sorts its parent's mail.
+        Message.case_id.in_(family(request.tenant, request.case_id)),
         Message.intake_id == request.event_id,
     )
 

@@ -21,6 +21,7 @@ from api.mailboxes.rules import router as rules
 from api.metrics import Metrics
 from api.middleware import Limits, RequestLog
 from api.outbox.routes import router as outbox
+from api.patterns.routes import router as patterns
 from api.problems import handle_errors
 from api.review.routes import router as review
 from api.services import Services
@@ -56,6 +57,7 @@ def create_app(services: Services) -> FastAPI:
     for router in (
         auth,
         workflows,
+        patterns,
         cases,
         connections,
         mailboxes,

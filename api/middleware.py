@@ -19,7 +19,7 @@ from api.problems import framework_problem, internal_error
 from contracts.logs import correlation_id_of
 
 CORRELATION_HEADER = "X-Correlation-Id"
-MAX_BODY_BYTES = 512 * 1024
+MAX_BODY_BYTES = 1024 * 1024  # a definition of the largest size, as it is written by hand
 BODY_WITHIN_S = 30
 # Their endpoints read a body by themselves, and cap it, once they know who sends it.
 STREAMED = frozenset({"/api/v1/files"})

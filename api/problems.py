@@ -64,6 +64,7 @@ KINDS: Mapping[type[Exception], Kind] = {
     errors.DefinitionNotFound: Kind(
         HTTPStatus.NOT_FOUND, "definition-not-found", "No such definition"
     ),
+    errors.PatternNotFound: Kind(HTTPStatus.NOT_FOUND, "pattern-not-found", "No such pattern"),
     errors.TemplateNotFound: Kind(HTTPStatus.NOT_FOUND, "template-not-found", "No such template"),
     DefinitionInvalid: Kind(
         HTTPStatus.UNPROCESSABLE_ENTITY, "definition-invalid", "The definition has mistakes"

@@ -1,139 +1,121 @@
-"""Engine steps per second on a loop, beside SpiffWorkflow on the same net in the same run.
+"""Firings per second of the engine, beside SpiffWorkflow on the same nets in the same run.
 
-The net has two tasks, `work` and a choice that leads back to it until enough transitions were made.
-Everpost takes an event for each transition and makes a new state each time, as its workflow does;
-SpiffWorkflow runs its tasks one after the other. Run it with `python -m bench.engine`.
+All tasks are automatic: one step makes all the firings, with their whole trace. SpiffWorkflow runs
+its tasks one after the other. Then how long one step takes in a net of a hundred tasks, the next
+state's JSON included, as a workflow needs it. Run it with `python -m bench.engine`.
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from statistics import median
 from time import perf_counter
-from typing import Any, TypedDict
+from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-from SpiffWorkflow.operators import Attrib, LessThan  # type: ignore[import-untyped]  # untyped
-from SpiffWorkflow.specs.ExclusiveChoice import (  # type: ignore[import-untyped]  # untyped
-    ExclusiveChoice,
-)
-from SpiffWorkflow.specs.Simple import Simple  # type: ignore[import-untyped]  # untyped
-from SpiffWorkflow.specs.WorkflowSpec import (  # type: ignore[import-untyped]  # untyped
-    WorkflowSpec,
-)
-from SpiffWorkflow.workflow import Workflow  # type: ignore[import-untyped]  # untyped
-
-from cases.compile import compile_net
-from cases.definitions import parse_definition
+from bench.engine_nets import NOW, blocks, chain, loop, ring, spiff_blocks, spiff_loop
+from bench.report import Section, Table
+from cases.dumping import dump_state
 from cases.engine import start, step
 from cases.events import Event
 from cases.net import Net
 from cases.state import CaseStatus
 
+TITLE = "Engine: firings per second"
+ROUNDS = 5
+STEPS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A net on both engines; `rounds` is how often SpiffWorkflow runs it, which may be slow."""
+
+    name: str
+    net: Net
+    # Any: SpiffWorkflow is untyped.
+    spiff: Callable[[], Any] | None = None
+    rounds: int = ROUNDS
+
+
 SIZES = (100, 4_000)
-ROUNDS = 3
-_NOW = datetime(2026, 1, 31, tzinfo=UTC)
+SUBJECTS = (
+    *(
+        Subject(f"loop x {size:,}", loop(size), partial(spiff_loop, size))
+        for size in SIZES
+    ),
+    Subject("AND of width 100", blocks(1, 100), partial(spiff_blocks, 1, 100), 1),
+    Subject("AND of width 300", blocks(1, 300), partial(spiff_blocks, 1, 300), 1),
+    Subject("10 blocks of width 4", blocks(10, 4), partial(spiff_blocks, 10, 4), 1),
+    *(Subject(f"{size:,} tasks in a row", chain(size)) for size in (10, 100, 1_000)),
+)
 
 
-class Rates(TypedDict):
-    """Transitions per second of both engines on one loop, and how many times faster ours is."""
-
-    everpost: float
-    spiffworkflow: float
-    ratio: float
-
-
-def measure() -> dict[int, Rates]:
-    """Return the rates for each size of the loop; the best of three rounds counts for both."""
-    rates: dict[int, Rates] = {}
-    for size in SIZES:
-        ours = _rate(size, _everpost)
-        theirs = _rate(size, _spiffworkflow)
-        rates[size] = Rates(everpost=ours, spiffworkflow=theirs, ratio=ours / theirs)
-    return rates
-
-
-def _rate(size: int, prepare: Callable[[int], Callable[[], None]]) -> float:
-    """Return transitions per second; what `prepare` does is not counted."""
-    runs = [prepare(size) for _ in range(ROUNDS)]
-    return size / min(_seconds(run) for run in runs)
+def measure() -> Section:
+    """Return the rates on each net, and the time of one step; the best round counts for both."""
+    rows = [_row(subject) for subject in SUBJECTS]
+    columns = (
+        "net",
+        "firings",
+        "Everpost/s",
+        f"SpiffWorkflow {version('spiffworkflow')}/s",
+        "ratio",
+    )
+    return Section(
+        TITLE,
+        [Table(columns, rows)],
+        [
+            f"The best of {ROUNDS} rounds counts, of SpiffWorkflow's wide nets that of one.",
+            f"One step of a net of 100 tasks with its state's JSON: {step_seconds() * 1e6:.0f} µs"
+            f" at the median of {STEPS:,}.",
+        ],
+    )
 
 
-def _seconds(run: Callable[[], None]) -> float:
+def step_seconds() -> float:
+    """Return how long a step takes in a net of 100 tasks, at the median."""
+    net = ring(100)
+    state = start(net, {}, NOW).state
+    taken = []
+    for number in range(STEPS):
+        event = Event(f"e{number}", "go", NOW)
+        began = perf_counter()
+        state = step(net, state, event, NOW).state
+        dump_state(state)
+        taken.append(perf_counter() - began)
+    return median(taken)
+
+
+def _row(subject: Subject) -> tuple[str, ...]:
+    firings = start(subject.net, {}, NOW).state.firings
+    ours = firings / min(_our_seconds(subject.net) for _ in range(ROUNDS))
+    row = (subject.name, f"{firings:,}", f"{ours:,.0f}")
+    if subject.spiff is None:
+        return (*row, "", "")
+    theirs = firings / min(_spiff_seconds(subject.spiff()) for _ in range(subject.rounds))
+    return (*row, f"{theirs:,.0f}", f"{ours / theirs:,.0f}")
+
+
+def _our_seconds(net: Net) -> float:
     began = perf_counter()
-    run()
-    return perf_counter() - began
+    taken = start(net, {}, NOW)
+    seconds = perf_counter() - began
+    if taken.state.status is not CaseStatus.CLOSED:
+        raise RuntimeError(f"the net did not come to its end: {taken.state.reason}")
+    return seconds
 
 
-def _everpost(size: int) -> Callable[[], None]:
-    """Return a run of a loop on our engine."""
-    net = _loop(size)
-    events = [Event(f"e{n}", "done", _NOW, {"n": n}) for n in range(size)]
-
-    def run() -> None:
-        state = start(net, {}, _NOW).state
-        for event in events:
-            state = step(net, state, event, _NOW).state
-        if state.firings != size or state.status is not CaseStatus.CLOSED:
-            raise RuntimeError(f"the loop ended after {state.firings} of {size} transitions")
-
-    return run
-
-
-def _loop(size: int) -> Net:
-    again = {"field": "event.n", "op": "less_than", "value": size - 1}
-    states = {
-        "work": {"on": [{"event": "done", "to": "choice"}]},
-        "choice": {
-            "on": [
-                {"event": "done", "when": again, "to": "work"},
-                {"event": "done", "to": "end"},
-            ]
-        },
-        "end": {"final": True},
-    }
-    return compile_net(parse_definition({"id": "loop", "start": "work", "states": states}))
-
-
-class _Work(Simple):  # type: ignore[misc]  # its base is untyped
-    """A task that counts the transitions in its data: this one, and the choice that follows."""
-
-    def _run_hook(self, my_task: Any) -> bool:  # Any: SpiffWorkflow is untyped
-        my_task.data["n"] += 2
-        return True
-
-
-def _spiffworkflow(size: int) -> Callable[[], None]:
-    """Return a run of the same loop on SpiffWorkflow."""
-    spec = WorkflowSpec(name="loop", addstart=True)
-    work, choice, end = _Work(spec, "work"), ExclusiveChoice(spec, "choice"), Simple(spec, "end")
-    spec.start.connect(work)
-    work.connect(choice)
-    choice.connect_if(LessThan(Attrib("n"), size), work)
-    choice.connect(end)
-    workflow = Workflow(spec)
-    # The start task exists by now and hands its data on to the tasks that follow.
-    workflow.task_tree.data["n"] = 0
-
-    def run() -> None:
-        workflow.run_all()
-        made = workflow.last_task.data["n"]
-        if made != size or not workflow.is_completed():
-            raise RuntimeError(f"the loop ended after {made} of {size} transitions")
-
-    return run
+def _spiff_seconds(workflow: Any) -> float:  # Any: SpiffWorkflow is untyped
+    began = perf_counter()
+    workflow.run_all()
+    seconds = perf_counter() - began
+    if not workflow.is_completed():
+        raise RuntimeError("SpiffWorkflow did not come to the end of the net")
+    return seconds
 
 
 def main() -> None:
-    """Print the rates as a table."""
-    table = Table("loop of", "Everpost, steps/s", "SpiffWorkflow 3.2, tasks/s", "ratio")
-    for size, rates in measure().items():
-        table.add_row(
-            f"{size:,}",
-            f"{rates['everpost']:,.0f}",
-            f"{rates['spiffworkflow']:,.0f}",
-            f"{rates['ratio']:.1f}",
-        )
-    Console().print(table)
+    """Print what was measured."""
+    print(measure().text())  # noqa: T201  # a command speaks on its terminal
 
 
 if __name__ == "__main__":

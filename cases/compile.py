@@ -1,24 +1,21 @@
-"""From the states notation to a net: a state is a place, a transition is a task.
+"""From a definition to its net; in the states notation a state is a place, a transition a task.
 
 The net of a state machine has one token. A state with `enter` actions has two places: the token
 comes into `NAME.entering`, an automatic task does the actions, and then it rests in `NAME`. A
-blocking action holds the token inside that task, so what arrives meanwhile waits for it.
+blocking action holds the token inside that task, so what arrives meanwhile waits for it. The tasks
+notation is compiled in `compile_tasks`.
 """
 
 from collections.abc import Iterator
 from functools import lru_cache
 
-from cases.actions import Action, Classify, CloseCase, Notify, Planned, Reply, SetData
-from cases.checks import source_of
-from cases.conditions import Condition
+from cases.compile_tasks import net_of_tasks
 from cases.declarations import UNCLASSIFIED, Definition
 from cases.definitions import data_defaults, definition_of
-from cases.durations import duration_of
-from cases.fields import reader_of
-from cases.guards import Guard, guard_of
-from cases.net import Arc, Branch, Net, Place, Task, Timing, Trigger, make_net
-from cases.states import Deadline, State, StatesDefinition
-from cases.written_actions import Action as WrittenAction
+from cases.net import Arc, Branch, Net, Place, Task, Trigger, make_net
+from cases.planning import Planner, optional_guard, timing_of
+from cases.states import State, StatesDefinition
+from cases.tasks import TasksDefinition
 
 
 def compile_net(definition: Definition, net: str | None = None) -> Net:
@@ -26,8 +23,10 @@ def compile_net(definition: Definition, net: str | None = None) -> Net:
     match definition:
         case StatesDefinition():
             return _net_of_states(definition)
+        case TasksDefinition():
+            return net_of_tasks(definition, net)
         case _:
-            raise NotImplementedError  # TEMP: compile_tasks
+            raise TypeError(f"{type(definition).__name__} is in no notation that has a net")
 
 
 def _net_of_states(definition: StatesDefinition) -> Net:
@@ -69,6 +68,7 @@ class _Compiler:
 
     def __init__(self, definition: StatesDefinition) -> None:
         self._definition = definition
+        self._planned = Planner(definition, self._task_ids).planned
 
     def tasks(self, name: str, state: State) -> Iterator[Task]:
         """Yield a state's tasks in the order of writing."""
@@ -77,7 +77,7 @@ class _Compiler:
                 id=f"{name}.enter",
                 inputs=(Arc(f"{name}.entering"),),
                 outputs=(Branch(name),),
-                actions=self._actions(state.enter),
+                actions=self._planned(state.enter),
                 keeps_visit=True,
             )
         for index, transition in enumerate(state.on):
@@ -87,8 +87,8 @@ class _Compiler:
                 outputs=(self._output(name, transition.to),),
                 trigger=Trigger.EVENT,
                 event_type=transition.event,
-                guard=_guard(transition.when),
-                actions=self._actions(transition.do),
+                guard=optional_guard(transition.when),
+                actions=self._planned(transition.do),
                 keeps_visit=transition.to is None,
             )
         for index, deadline in enumerate(state.deadlines):
@@ -97,50 +97,20 @@ class _Compiler:
                 inputs=(Arc(name),),
                 outputs=(self._output(name, deadline.to),),
                 trigger=Trigger.DEADLINE,
-                timing=_timing(deadline),
-                guard=_guard(deadline.when),
-                actions=self._actions(deadline.do),
+                timing=timing_of(deadline.after, deadline.at),
+                guard=optional_guard(deadline.when),
+                actions=self._planned(deadline.do),
                 keeps_visit=deadline.to is None,
             )
 
     def _output(self, name: str, to: str | None) -> Branch:
         return Branch(name if to is None else _entrance(self._definition, to))
 
-    def _actions(self, written: tuple[WrittenAction, ...]) -> tuple[Planned, ...]:
-        return tuple(planned for action in written for planned in self._planned(action))
-
-    def _planned(self, written: WrittenAction) -> Iterator[Planned]:
-        hold = written.reply.hold if written.reply is not None else None
-        held = None if hold is None else duration_of(hold)
-        for action in self._of_one(written):
-            yield Planned(action, written.block or isinstance(action, Classify), held)
-
-    def _of_one(self, written: WrittenAction) -> Iterator[Action]:
-        """Yield what one written action does; a `set` of several fields is one for each."""
-        if written.classify is not None:
-            yield Classify()
-        elif written.reply is not None:
-            reply, team = written.reply, written.reply.approve
-            approvers = self._definition.teams[team] if team is not None else ()
-            yield Reply(reply.template, reply.to, team, approvers, reply.attach)
-        elif written.notify is not None:
-            team, to = written.notify.team, written.notify.to
-            addresses = (to,) if to is not None else self._definition.teams[team or ""]
-            yield Notify(written.notify.template, addresses, team, written.notify.attach)
-        elif written.close is not None:
-            yield CloseCase(written.close)
-        else:
-            for field, value in (written.set or {}).items():
-                source = source_of(value)
-                reader = None if source is None else reader_of(source)
-                yield SetData(field, value, reader, source)
-
-
-def _guard(condition: Condition | None) -> Guard | None:
-    return None if condition is None else guard_of(condition)
-
-
-def _timing(deadline: Deadline) -> Timing:
-    if deadline.after is not None:
-        return Timing(f"after {deadline.after}", after=duration_of(deadline.after))
-    return Timing(f"at {deadline.at}", at=reader_of(deadline.at or ""))
+    def _task_ids(self, name: str) -> tuple[str, ...]:
+        """Return the tasks of a state, of which `compensate` speaks by the state's name."""
+        state = self._definition.states[name]
+        return (
+            *([f"{name}.enter"] if state.enter else []),
+            *(f"{name}.on[{index}]" for index in range(len(state.on))),
+            *(f"{name}.deadlines[{index}]" for index in range(len(state.deadlines))),
+        )

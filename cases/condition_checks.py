@@ -2,9 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 
-from cases.conditions import WITH_LIST, WITH_NUMBER, WITH_TEXT, WITHOUT_VALUE, Condition, Op
+from cases.conditions import (
+    WITH_LIST,
+    WITH_NUMBER,
+    WITH_TEXT,
+    WITHOUT_FIELD,
+    WITHOUT_VALUE,
+    Condition,
+    Op,
+)
 from cases.errors import Problem
 from cases.field_checks import FieldChecks
+from cases.fields import source_of
 from cases.guards import leaf_of
 from cases.limits import (
     MAX_CONDITION_DEPTH,
@@ -47,7 +56,11 @@ class ConditionChecks:
 
     def _leaf(self, place: Place, field: str, op: Op, value: JSON) -> Iterator[Problem]:
         fields = list(self._fields.field(place_of((*place, "field")), field))
-        values = list(_value_problems(place_of((*place, "value")), op, value))
+        source = source_of(value)
+        if source is None:
+            values = list(_value_problems(place_of((*place, "value")), op, value))
+        else:
+            values = list(self._source_problems((*place, "value"), op, source))
         yield from fields
         yield from values
         if fields or values:
@@ -56,11 +69,22 @@ class ConditionChecks:
             leaf_of(field, op, value)
         except BadPattern as error:
             yield Problem(place_of((*place, "value")), f"{shown_text(str(value))!r} {error}")
-        if field == "label":
+        if field == "label" and source is None:
             yield from self._label(place, op, value)
         if field == "confidence" and op not in (*WITH_NUMBER, *WITHOUT_VALUE, Op.IS, Op.IS_NOT):
             message = "confidence is a number from 0 to 1: compare it with at_least or less_than"
             yield Problem(place_of((*place, "op")), message)
+
+    def _source_problems(self, place: Place, op: Op, source: str) -> Iterator[Problem]:
+        if op in WITHOUT_FIELD:
+            message = (
+                f"{op} needs no value"
+                if op in WITHOUT_VALUE
+                else f"{op} needs a pattern that stands here: a field cannot give it"
+            )
+            yield Problem(place_of(place), message)
+        else:
+            yield from self._fields.field(place_of((*place, "from")), source)
 
     def _label(self, place: Place, op: Op, value: JSON) -> Iterator[Problem]:
         if op in WITH_NUMBER:

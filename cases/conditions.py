@@ -5,6 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, JsonValue, StringConstraints, model_validator
 
+from cases.fields import source_of
 from cases.limits import MAX_CONDITION_LEAVES, MAX_LINE_CHARS
 from cases.notation import Model
 from cases.values import shown_text
@@ -33,6 +34,8 @@ WITHOUT_VALUE = (Op.EXISTS, Op.MISSING)
 WITH_LIST = (Op.IN, Op.NOT_IN)
 WITH_NUMBER = (Op.AT_LEAST, Op.AT_MOST, Op.MORE_THAN, Op.LESS_THAN)
 WITH_TEXT = (Op.STARTS_WITH, Op.ENDS_WITH, Op.MATCHES)
+# A pattern is compiled and judged when the definition is read, so it stands there itself.
+WITHOUT_FIELD = (*WITHOUT_VALUE, Op.MATCHES)
 
 _Parts = Annotated[tuple["Condition", ...], Field(min_length=1, max_length=MAX_CONDITION_LEAVES)]
 
@@ -45,7 +48,8 @@ class Condition(Model):
     not_: "Condition | None" = Field(None, alias="not", description="True when this is false.")
     field: Annotated[str, StringConstraints(max_length=MAX_LINE_CHARS)] | None = Field(
         None,
-        description="label, confidence, event.type, event.NAME or data.NAME (dots go deeper).",
+        description="label, confidence, event.type, event.NAME or data.NAME (dots go deeper); with "
+        "tasks also thread.NAME, such as thread.number and thread.item.",
         examples=["label", "event.subject", "data.amount"],
     )
     op: Op | None = Field(
@@ -54,7 +58,11 @@ class Condition(Model):
         "an RE2 pattern found anywhere in the text. A missing field makes every op but "
         "`missing` false.",
     )
-    value: JsonValue = Field(None, description="What to compare with; none for exists, missing.")
+    value: JsonValue = Field(
+        None,
+        description="What to compare with; none for exists, missing. {from: FIELD} compares with "
+        "what that field holds.",
+    )
 
     @model_validator(mode="after")
     def _is_one_thing(self) -> Self:
@@ -90,6 +98,9 @@ def _inner(part: Condition) -> str:
 
 
 def _value_text(value: JsonValue) -> str:
+    source = source_of(value)
+    if source is not None:
+        return source
     if isinstance(value, list):
         return shown_text(", ".join(_value_text(item) for item in value))
     if isinstance(value, bool):

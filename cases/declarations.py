@@ -10,6 +10,7 @@ from typing import Annotated, Self
 from pydantic import (
     Field,
     GetJsonSchemaHandler,
+    JsonValue,
     StrictFloat,
     StringConstraints,
     model_validator,
@@ -21,13 +22,13 @@ from cases.data import DataSchema
 from cases.limits import (
     MAX_ADDRESSES_PER_TEAM,
     MAX_DATA_FIELDS,
+    MAX_EXAMPLE_EVENTS,
     MAX_KEYWORDS_PER_LABEL,
     MAX_LABELS,
-    MAX_LINE_CHARS,
     MAX_TEAMS,
     MAX_TEMPLATES,
 )
-from cases.notation import Address, Line, Model, Name, Slug
+from cases.notation import Address, EventType, Line, Model, Name, Slug, with_short_form
 
 UNCLASSIFIED = "unclassified"
 
@@ -79,8 +80,7 @@ class Label(Model):
         cls, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         """Add the short form: the text of `about` alone."""
-        text = {"type": "string", "maxLength": MAX_LINE_CHARS, "description": "Just `about`."}
-        return {"anyOf": [text, handler(schema)]}
+        return with_short_form(handler(schema), "Just `about`.")
 
 
 class Classifier(Model):
@@ -108,7 +108,7 @@ class Template(Model):
 
 
 _OF_POLICY: Mapping[ClosedPolicy, str] = {
-    ClosedPolicy.REOPEN: "name the state in which the case is open again",
+    ClosedPolicy.REOPEN: "name the state, condition or task where the case is open again",
     ClosedPolicy.ANSWER: "name the template that is replied",
 }
 
@@ -116,12 +116,12 @@ _OF_POLICY: Mapping[ClosedPolicy, str] = {
 class AfterClose(Model):
     """What a mail does that comes to a case which has closed.
 
-    `follow_up` opens a case that follows it, `reopen` puts it back into the state `to`, and
-    `answer` replies by `template` and leaves it closed.
+    `follow_up` opens a case that follows it, `reopen` puts it back to the state, condition or task
+    `to`, and `answer` replies by `template` and leaves it closed.
     """
 
     policy: ClosedPolicy = ClosedPolicy.FOLLOW_UP
-    to: Name | None = Field(None, description="The state in which a case is open again, to reopen.")
+    to: Name | None = Field(None, description="Where a case is open again, to reopen.")
     template: Name | None = Field(None, description="What is replied, to answer.")
 
     @model_validator(mode="after")
@@ -135,6 +135,38 @@ class AfterClose(Model):
                     else f"the policy {policy} needs `{name}`: {_OF_POLICY[policy]}"
                 )
         return self
+
+
+class ExampleEvent(Model):
+    """An event of an example: its type alone, or with its data."""
+
+    event: EventType
+    data: Annotated[dict[Name, JsonValue], Field(max_length=MAX_DATA_FIELDS)] = Field(
+        default_factory=dict
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: object) -> object:
+        return {"event": value} if isinstance(value, str) else value
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Add the short form: the event's type alone."""
+        return with_short_form(handler(schema), "Just `event`.")
+
+
+class Example(Model):
+    """A run that shows what a definition does: the data to start with, and what comes then."""
+
+    data: Annotated[dict[Name, JsonValue], Field(max_length=MAX_DATA_FIELDS)] = Field(
+        default_factory=dict, description="The case data; it fits `data` of the definition."
+    )
+    events: Annotated[tuple[ExampleEvent, ...], Field(max_length=MAX_EXAMPLE_EVENTS)] = Field(
+        (), description="What happens, in this order, each once the one before has been taken."
+    )
 
 
 _Addresses = Annotated[tuple[Address, ...], Field(min_length=1, max_length=MAX_ADDRESSES_PER_TEAM)]
@@ -168,4 +200,7 @@ class Definition(Model):
     )
     after_close: AfterClose = Field(
         AfterClose(), description="What a mail does that comes when the case has closed."
+    )
+    example: Example | None = Field(
+        None, description="A run that shows what the definition does; no case takes part in it."
     )

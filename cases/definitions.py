@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from cases.checks import problems_in, replies_without_to
 from cases.data import data_problems
 from cases.declarations import Definition
-from cases.documents import parse_document
+from cases.documents import A_DEFINITION_IS, parse_document
 from cases.errors import DataInvalid, DefinitionInvalid, Problem
 from cases.limits import (
     MAX_DOCUMENT_BYTES,
@@ -44,6 +44,10 @@ __all__ = [
 ]
 
 
+# What only the tasks notation has.
+_OF_TASKS = ("tasks", "conditions", "nets", "locks", "ends", "max_depth")
+
+
 def parse_definition(spec: object) -> Definition:
     """Return the definition that a value says, or raise DefinitionInvalid with every problem."""
     plain = PlainJson(MAX_DOCUMENT_NODES, MAX_DOCUMENT_DEPTH, MAX_DOCUMENT_BYTES)
@@ -51,12 +55,13 @@ def parse_definition(spec: object) -> Definition:
     if plain.problems:
         raise DefinitionInvalid(plain.problems[:MAX_PROBLEMS])
     if not isinstance(copied, Mapping):
-        message = f"a definition is a mapping with id, start and states, not {kind_of(copied)}"
+        message = f"{A_DEFINITION_IS}, not {kind_of(copied)}"
         raise DefinitionInvalid([Problem("", message)])
+    notation = notation_of(copied)
     try:
-        definition = notation_of(copied).model_validate(copied)
+        definition = notation.model_validate(copied)
     except ValidationError as error:
-        problems = [*problems_of(error), *_problems_beside(copied, error)]
+        problems = [*problems_of(error, notation), *_problems_beside(copied, error)]
         raise DefinitionInvalid(problems[:MAX_PROBLEMS]) from None
     if len(canonical_json(definition).encode()) > MAX_DOCUMENT_BYTES:
         # The short forms are written out there, so it can be longer than what was given.
@@ -69,11 +74,15 @@ def parse_definition(spec: object) -> Definition:
 
 
 def notation_of(spec: Mapping[str, Any]) -> type[StatesDefinition] | type[TasksDefinition]:
-    """Return in which notation a definition is written: what has states has no tasks.
+    """Return in which notation a definition is written, or raise DefinitionInvalid if in both.
 
     Any: JSON values, of which only the keys are looked at.
     """
-    return TasksDefinition if "tasks" in spec or "conditions" in spec else StatesDefinition
+    of_tasks = [key for key in _OF_TASKS if key in spec]
+    if "states" in spec and of_tasks:
+        message = f"a definition with states has no {of_tasks[0]}: take one of the two away"
+        raise DefinitionInvalid([Problem(of_tasks[0], message)])
+    return TasksDefinition if of_tasks else StatesDefinition
 
 
 def _problems_beside(spec: Mapping[str, JSON], error: ValidationError) -> list[Problem]:
@@ -90,9 +99,39 @@ def _problems_beside(spec: Mapping[str, JSON], error: ValidationError) -> list[P
 
 
 def canonical_json(definition: Definition) -> str:
-    """Return the one text of a definition: sorted, compact, without defaults."""
+    """Return the one text of a definition: sorted, compact, without defaults.
+
+    Only tasks and conditions keep the order of writing, since it decides which goes first.
+    """
     spec = definition.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    return json.dumps(spec, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    if isinstance(definition, TasksDefinition):
+        spec.setdefault("tasks", {})  # says which notation it is, also where nothing is in it
+    sort = isinstance(definition, StatesDefinition)
+    return json.dumps(
+        spec if sort else _sorted_but_nodes(spec),
+        sort_keys=sort,
+        separators=(",", ":"),
+        ensure_ascii=False,
+    )
+
+
+def _sorted_but_nodes(net: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a net sorted by key at every depth, but for the names of its tasks and conditions."""
+    found: dict[str, Any] = {}
+    for key in sorted(net):
+        if key in ("tasks", "conditions"):
+            found[key] = {name: _sorted(node) for name, node in net[key].items()}
+        elif key == "nets":
+            found[key] = {name: _sorted_but_nodes(net[key][name]) for name in sorted(net[key])}
+        else:
+            found[key] = _sorted(net[key])
+    return found
+
+
+def _sorted(value: JSON) -> JSON:
+    if isinstance(value, Mapping):
+        return {key: _sorted(value[key]) for key in sorted(value)}
+    return [_sorted(item) for item in value] if isinstance(value, list) else value
 
 
 def content_hash(text: str) -> str:
@@ -114,8 +153,12 @@ def definition_schema() -> dict[str, Any]:
     either: TypeAdapter[StatesDefinition | TasksDefinition] = TypeAdapter(
         StatesDefinition | TasksDefinition
     )
-    schema = either.json_schema(by_alias=True)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A case definition",
+        "description": "Written as states, or as tasks and conditions.",
+        **either.json_schema(by_alias=True),
+    }
 
 
 def check_data(definition: Definition, data: object) -> None:

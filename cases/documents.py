@@ -17,6 +17,8 @@ from cases.errors import DefinitionInvalid, Problem
 from cases.limits import MAX_DOCUMENT_BYTES, MAX_DOCUMENT_DEPTH, MAX_DOCUMENT_NODES, MAX_INTEGER
 from cases.values import JSON, kind_of, shown_text
 
+A_DEFINITION_IS = "a definition is a mapping with id, start, and states or tasks"
+
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,18})")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]{1,40}|[0-9]{1,40}(\.[0-9]{0,40})?)([eE][-+]?[0-9]{1,3})?")
 _NOT_NUMBERS = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
@@ -31,7 +33,7 @@ def parse_document(text: str) -> Mapping[str, JSON]:
     """Return the mapping that a YAML or JSON text says, or raise DefinitionInvalid."""
     value = parse_value(text)
     if not isinstance(value, Mapping):
-        raise _invalid(f"a definition is a mapping with id, start and states, not {kind_of(value)}")
+        raise _invalid(f"{A_DEFINITION_IS}, not {kind_of(value)}")
     return value
 
 

@@ -36,7 +36,7 @@ def dump_state(state: CaseState) -> dict[str, JSON]:
         "confidence": state.confidence,
         "tokens": [_token_json(token) for tokens in state.tokens.values() for token in tokens],
         "running": [_firing_json(firing) for firing in state.running.values()],
-        "beside": [[b.firing, b.index, b.action, b.cause] for b in state.beside.values()],
+        "beside": [_beside_json(beside) for beside in state.beside.values()],
         "holding": [_held_json(held) for held in state.holding.values()],
         "outcomes": [[_event_json(o.event), o.cause] for o in state.outcomes],
         "waiting": [_event_json(event) for event in state.waiting],
@@ -78,7 +78,7 @@ def _loaded(dumped: Mapping[str, Any]) -> CaseState:
     tokens: dict[str, tuple[Token, ...]] = {}
     for token in map(_token, dumped["tokens"]):
         tokens[token.place] = (*tokens.get(token.place, ()), token)
-    beside = [Beside(*fields) for fields in dumped["beside"]]
+    beside = [_beside(fields) for fields in dumped["beside"]]
     holding = map(_held, dumped.get("holding", ()))
     return CaseState(
         tokens=tokens,
@@ -104,14 +104,54 @@ def _loaded(dumped: Mapping[str, Any]) -> CaseState:
 
 
 def _check_names(net: Net, state: CaseState) -> None:
-    """Refuse a state whose tokens are in places, or inside tasks, that the net does not have."""
+    """Refuse a state that speaks of places, tasks or threads which it or the net does not have."""
     for firing in state.running.values():
-        if firing.task not in net.numbered:
-            raise StateInvalid(f"the state runs the task {firing.task}, which this net has not")
-    held = [token.place for firing in state.running.values() for token in firing.tokens]
-    for place in (*state.tokens, *held):
+        _check_task(net, firing.task, "runs")
+        for undoable in firing.undoing:
+            _check_undoable(net, undoable)
+        if firing.parent is not None and firing.parent not in state.running:
+            raise StateInvalid(f"firing {firing.number} is an instance of one that does not run")
+    held = [token for firing in state.running.values() for token in firing.tokens]
+    for place in (*state.tokens, *(token.place for token in held)):
         if place not in net.places:
             raise StateInvalid(f"the state has a token in {place}, which this net has not")
+    for task, places in state.rounds.items():
+        _check_task(net, task, "is in a round of")
+        if not set(places) <= {arc.place for arc in net.numbered[task].task.inputs}:
+            raise StateInvalid(f"the round of {task} has used places that are no inputs of it")
+    beside = (one.undoable for one in state.beside.values())
+    replies = (one.undoable for one in state.holding.values())
+    for one in (*state.undoable, *beside, *replies):
+        if one is not None:
+            _check_undoable(net, one)
+    _check_threads(state, held)
+
+
+def _check_task(net: Net, task: str, does: str) -> None:
+    if task not in net.numbered:
+        raise StateInvalid(f"the state {does} the task {task}, which this net has not")
+
+
+def _check_undoable(net: Net, undoable: Undoable) -> None:
+    _check_task(net, undoable.task, "can undo an action of")
+    actions = net.numbered[undoable.task].task.actions
+    if not (0 <= undoable.index < len(actions) and actions[undoable.index].undo):
+        raise StateInvalid(f"action {undoable.index} of {undoable.task} can't be undone")
+
+
+def _check_threads(state: CaseState, held: Sequence[Token]) -> None:
+    """Refuse a state in which something belongs to a thread that is not there."""
+    resting = (token.thread for tokens in state.tokens.values() for token in tokens)
+    inside = (token.thread for token in held)
+    running = (firing.thread for firing in state.running.values())
+    parents = (thread.parent for thread in state.threads.values())
+    for thread in (*resting, *inside, *running, *parents):
+        if thread is not None and thread not in state.threads:
+            raise StateInvalid(f"the state speaks of thread {thread}, which it has not")
+    for one in state.threads.values():
+        # Each comes from an older one, so that following them up ends.
+        if one.parent is not None and one.parent >= one.id:
+            raise StateInvalid(f"thread {one.id} comes from thread {one.parent}, which is younger")
 
 
 def _event_json(event: Event) -> dict[str, JSON]:
@@ -129,15 +169,17 @@ def _event(dumped: Mapping[str, Any]) -> Event:
 
 
 def _token_json(token: Token) -> dict[str, JSON]:
-    return {
+    dumped: dict[str, JSON] = {
         "id": token.id,
         "place": token.place,
         "since": token.since.isoformat(),
         "event": None if token.event is None else _event_json(token.event),
         "cause": token.cause,
-        "fired": list(token.fired),
-        **({} if token.thread is None else {"thread": token.thread}),
+        "fired": list(token.fired) if token.fired else [],
     }
+    if token.thread is not None:
+        dumped["thread"] = token.thread
+    return dumped
 
 
 def _token(dumped: Mapping[str, Any]) -> Token:
@@ -173,18 +215,34 @@ def _life_json(firing: Firing) -> dict[str, JSON]:
         "fired": list(firing.fired),
         "thread": firing.thread,
         "pending": list(firing.pending),
-        "retry": None if retry is None else [retry.index, retry.tries, retry.due.isoformat()],
+        "retry": None if retry is None else _retry_json(retry),
         "undoing": [_undoable_json(one) for one in firing.undoing],
         "group": None if group is None else _group_json(group),
         "parent": firing.parent,
         "failed": firing.failed,
+        "failure": None if firing.failure is None else _event_json(firing.failure),
     }
     return {key: value for key, value in dumped.items() if value not in (None, [], False)}
 
 
+def _retry_json(retry: Retry) -> list[JSON]:
+    due = None if retry.due is None else retry.due.isoformat()
+    return [list(retry.indexes), retry.tries, due]
+
+
 def _retry(dumped: Sequence[Any]) -> Retry:
-    index, tries, due = dumped
-    return Retry(index, tries, datetime.fromisoformat(due))
+    indexes, tries, due = dumped
+    return Retry(tuple(indexes), tries, _moment(due))
+
+
+def _beside_json(beside: Beside) -> list[JSON]:
+    dumped: list[JSON] = [beside.firing, beside.index, beside.action, beside.cause]
+    return dumped if beside.undoable is None else [*dumped, _undoable_json(beside.undoable)]
+
+
+def _beside(dumped: Sequence[Any]) -> Beside:
+    firing, index, action, cause, *undoable = dumped
+    return Beside(firing, index, action, cause, _undoable(undoable[0]) if undoable else None)
 
 
 def _group_json(group: Group) -> dict[str, JSON]:
@@ -194,6 +252,7 @@ def _group_json(group: Group) -> dict[str, JSON]:
         "started": group.started,
         "done": group.done,
         "passed": group.passed,
+        "failed": group.failed,
     }
 
 
@@ -226,6 +285,7 @@ def _firing(dumped: Mapping[str, Any]) -> Firing:
         group=None if group is None else Group(**{**group, "items": tuple(group["items"])}),
         parent=dumped.get("parent"),
         failed=dumped.get("failed", False),
+        failure=None if dumped.get("failure") is None else _event(dumped["failure"]),
     )
 
 
@@ -249,6 +309,7 @@ def _held_json(held: Held) -> dict[str, JSON]:
         "cause": held.cause,
         "due": held.due.isoformat(),
         "states": list(held.states),
+        **({} if held.undoable is None else {"undoable": _undoable_json(held.undoable)}),
     }
 
 
@@ -269,4 +330,5 @@ def _held(dumped: Mapping[str, Any]) -> Held:
         cause=dumped["cause"],
         due=datetime.fromisoformat(dumped["due"]),
         states=tuple(dumped["states"]),
+        undoable=_undoable(dumped["undoable"]) if "undoable" in dumped else None,
     )

@@ -12,9 +12,9 @@ from datetime import datetime
 
 from cases import game
 from cases.actions import Command
+from cases.budget import TooManyFirings
 from cases.errors import IllegalEvent
 from cases.events import ActionEnded, Event, Input
-from cases.firing import TooManyFirings
 from cases.net import Net
 from cases.state import CORE_VERSION, CaseState
 from cases.trace import TraceEntry
@@ -47,16 +47,19 @@ def start(
     event: Event | None = None,
     *,
     core_version: int = CORE_VERSION,
+    depth: int = 0,
 ) -> Step:
     """Open a case with data that fits its definition.
 
     `event` is what opens it, usually the mail: it is consumed by the start, so that `classify` and
     `reply` in the first state know which mail they are about. A mail given to the first `step`
     instead would wait for a state that takes `email`. A case keeps the core's version with which
-    it began.
+    it began; `depth` is how many cases it is a sub-case of.
     """
     _check(now, event)
-    empty = CaseState(tokens={}, data={**net.defaults, **data}, core_version=core_version)
+    empty = CaseState(
+        tokens={}, data={**net.defaults, **data}, core_version=core_version, depth=depth
+    )
     work = Working(net, empty, now)
     try:
         game.open_case(work, event)

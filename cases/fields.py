@@ -47,6 +47,14 @@ def reader_of(field: str) -> Reader:
     return _path_reader(root, path)
 
 
+def source_of(value: JSON) -> str | None:
+    """Return the field that `{from: FIELD}` names, or None for a value that is meant literally."""
+    if isinstance(value, Mapping) and list(value) == ["from"]:
+        source = value["from"]
+        return source if isinstance(source, str) else ""
+    return None
+
+
 def _path_reader(root: str, path: tuple[str, ...]) -> Reader:
     """Return the reader of a path; one segment, the usual case, has its own for speed."""
     if len(path) == 1:

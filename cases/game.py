@@ -1,25 +1,42 @@
 """The token game: one step of a net, run to completion on a working copy of the state.
 
-Automatic tasks fire first, in declared order; then the outcomes of actions are offered, since they
-belong to what has happened already; then the events of the outside that wait, oldest first. After
-each firing all of it is looked at again, until nothing moves. Nothing here iterates over a set,
-reads a clock, or draws.
+Automatic tasks fire first, in declared order. When none can, the joins are looked at that wait for
+what may still come; then the outcomes of actions are offered, since they belong to what has
+happened already; then the events of the outside that wait, oldest first. After each firing all of
+it is looked at again, until nothing moves. Nothing here iterates over a set, reads a clock, or
+draws.
 """
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from cases import holding
 from cases.actions import Perform, Reply
+from cases.budget import count_look, count_visits
+from cases.completing import close, close_where_final, put_new
 from cases.counting import received
 from cases.errors import IllegalEvent
 from cases.events import TRANSIENT_EVENTS, ActionEnded, Event, Input, TimePassed
-from cases.firing import close_where_final, end_action, fire, put_new
+from cases.firing import end_action, fire
 from cases.leftovers import drop_transient, keep_event, note_untaken, report_outcomes
+from cases.limits import MAX_INSTANCES
+from cases.listening import Listener, hear, running_listeners, takes
 from cases.net import NumberedTask
+from cases.overdue import pass_running
+from cases.rounds import go_on_with_rounds
+from cases.starting import anchors, chosen, may_start, prepare, startable
 from cases.state import CaseState, CaseStatus, Token
-from cases.timers import running_timers, timer_order
+from cases.threads import drop_unused
+from cases.timers import Timer, all_timers
 from cases.trace import TraceKind
 from cases.working import Working
+
+# So many looks at tasks that can't start are counted at a time.
+_MANY_LOOKS = 50
+
+# What takes an event: a running firing, or a task, the token by which it starts, and all that
+# could have started.
+_Taker = Listener | tuple[NumberedTask, Token | None, list[NumberedTask]]
 
 # What a step is asked for
 
@@ -90,6 +107,7 @@ def keep(work: Working, event: Input) -> None:
     if isinstance(event, Event):
         keep_event(work, event)
     elif isinstance(event, ActionEnded):
+        work.unfed, work.visited = -MAX_INSTANCES, 0  # the instances that come next may begin
         end_action(work, event)
 
 
@@ -102,13 +120,16 @@ def park(work: Working, reason: str) -> None:
 
 
 def settle(work: Working) -> None:
-    """Fire what can fire, until nothing can."""
+    """Fire what can fire, until nothing can; then see whether that was all."""
     while work.status is CaseStatus.OPEN:
         if not (
             _fire_automatic(work)
+            or (work.rounds and go_on_with_rounds(work))
+            or (work.wiring.late and _fire_late(work))
             or (work.outcomes and _fire_outcome(work))
             or (work.waiting and _fire_waiting(work))
         ):
+            _see_whether_that_was_all(work)
             break
 
 
@@ -120,6 +141,8 @@ def finish(work: Working) -> CaseState:
         drop_transient(work)
     if work.holding:
         holding.come_to_rest(work)
+    if work.threads:
+        drop_unused(work)
     return work.state()
 
 
@@ -135,71 +158,134 @@ def _take_event(work: Working, event: Event) -> None:
         return
     if _offer(work, index):
         settle(work)
-    elif event.type not in TRANSIENT_EVENTS:
+    elif event.type not in TRANSIENT_EVENTS and event.type not in work.wiring.fleeting:
         note_untaken(work, event, TraceKind.WAITING)
 
 
 def _fire_automatic(work: Working) -> bool:
     """Fire the next automatic task, if one may; its event is the one that brought its token."""
     while entry := work.marking.next_automatic():
-        token = work.marking.first_token(entry.task)
-        event = token.event if token else None
-        if work.chosen([entry], event):
-            work.marking.look_again([entry.order])  # there may be tokens for one more firing
-            fire(work, entry, [entry], event, token.cause if token else None)
+        if work.marking.looked > _MANY_LOOKS:
+            count_visits(work, work.marking.looked)
+            work.marking.looked = 0
+        if _fire_by_itself(work, entry):
             return True
+    return False
+
+
+def _fire_late(work: Working) -> bool:
+    """Fire the first task that may once nothing else moves: an OR-join, one that a lock kept."""
+    count_visits(work, work.wiring.late_visits)
+    return any(_fire_by_itself(work, entry) for entry in work.wiring.late)
+
+
+def _fire_by_itself(work: Working, entry: NumberedTask) -> bool:
+    """Fire an automatic task, if it may start and its guard lets it."""
+    for anchor in anchors(work, entry):
+        token = anchor or work.marking.first_token(entry.task)
+        event = None if token is None else token.event
+        if entry.task.guard is not None:
+            count_look(work, entry.task.guard)
+            if not work.holds(entry, event, None if token is None else token.thread):
+                continue
+        work.marking.look_again([entry.order])  # there may be tokens for one more firing
+        prepare(work, entry.task, anchor)
+        fire(work, entry, [entry], event, token.cause if token else None, anchor)
+        return True
     return False
 
 
 def _fire_outcome(work: Working) -> bool:
     for index, outcome in enumerate(work.outcomes):
-        enabled = work.marking.listeners(outcome.event.type)
-        chosen = work.chosen(enabled, outcome.event)
-        if chosen is not None:
+        taker = _taker(work, outcome.event)
+        if taker is not None:
             del work.outcomes[index]
-            fire(work, chosen, enabled, outcome.event, outcome.cause)
+            _give(work, taker, outcome.event, outcome.cause)
             return True
     return False
 
 
 def _fire_waiting(work: Working) -> bool:
-    return any(_offer(work, index) for index in range(len(work.waiting)))
+    return any(_offer(work, index, kept=True) for index in range(len(work.waiting)))
 
 
-def _offer(work: Working, index: int) -> bool:
-    """Fire the task that takes a waiting event, if there is one."""
+def _offer(work: Working, index: int, *, kept: bool = False) -> bool:
+    """Give a waiting event to what takes it, if there is anything."""
     event = work.waiting[index]
-    enabled = work.marking.listeners(event.type)
-    chosen = work.chosen(enabled, event)
-    if chosen is None:
+    taker = _taker(work, event, kept=kept)
+    if taker is None:
         return False
     del work.waiting[index]
     work.consumed.append(event.id)
-    work.unfed = 0
-    fire(work, chosen, enabled, event, event.id)
+    work.unfed = work.visited = 0
+    _give(work, taker, event, event.id)
     return True
+
+
+def _taker(work: Working, event: Event, *, kept: bool = False) -> _Taker | None:
+    """Return what takes an event: the first in declared order, of one task the oldest."""
+    enabled = startable(work, event.type, kept=kept)
+    start = chosen(work, enabled, event)
+    if work.running:
+        listeners = running_listeners(work, event.type)
+        listener = next((one for one in listeners if takes(work, one, event)), None)
+        if listener is not None and (start is None or listener.before(start[0])):
+            return listener
+    return None if start is None else (*start, enabled)
+
+
+def _give(work: Working, taker: _Taker, event: Event, cause: str | None) -> None:
+    if isinstance(taker, Listener):
+        hear(work, taker, event, cause)
+        return
+    entry, token, enabled = taker
+    prepare(work, entry.task, token)
+    fire(work, entry, enabled, event, cause, token)
+
+
+def _see_whether_that_was_all(work: Working) -> None:
+    """End a case with nothing left to do, or stop it where its net wants a final place (WCP-11)."""
+    if work.running:
+        return
+    tokens = work.marking.tokens
+    if work.net.ends_when_empty:
+        if not any(place in work.wiring.taken_from for place in tokens):
+            close(work, "nothing is left to do")
+    elif not tokens:
+        park(work, "no token is left and nothing runs, but no final condition has been reached")
 
 
 def _pass_time(work: Working, until: datetime) -> None:
     """Fire the deadlines that are due, each with all that follows before the next."""
     while work.status is CaseStatus.OPEN:
-        timers = running_timers(work.net, work.marking.tokens, work.data)
-        due = [t for t in timers if t[0] <= until and work.marking.enabled(t[1])]
-        first = min(due, key=timer_order, default=None)
+        first = min(_due_timers(work, until), key=lambda timer: timer.order, default=None)
         held = holding.first_due(work, until)
-        if held is not None and (first is None or held.due <= first[0]):
+        if held is not None and (first is None or held.due <= first.due):
             holding.release(work, held)
         elif first is not None:
-            _fire_deadline(work, *first)
+            _fire_timer(work, first)
         else:
             return
 
 
-def _fire_deadline(work: Working, due: datetime, entry: NumberedTask, token: Token) -> None:
-    if work.chosen([entry], None):
-        fire(work, entry, [entry], None, token.cause, token, due)
+def _due_timers(work: Working, until: datetime) -> Iterator[Timer]:
+    """Yield the timers that are due by a time and can set something off."""
+    for timer in all_timers(work.net, work.marking.tokens, work.running, work.data):
+        if timer.due <= until and (
+            timer.token is None or may_start(work, timer.entry, timer.token)
+        ):
+            yield timer
+
+
+def _fire_timer(work: Working, timer: Timer) -> None:
+    token = timer.token
+    if token is None:
+        pass_running(work, timer)
+    elif work.holds(timer.entry, None, token.thread):
+        prepare(work, timer.entry.task, token)
+        fire(work, timer.entry, [timer.entry], None, token.cause, token, timer.due)
     else:
-        _miss(work, entry, token)
+        _miss(work, timer.entry, token)
     settle(work)
     if work.holding:
         holding.come_to_rest(work)
@@ -210,4 +296,4 @@ def _miss(work: Working, entry: NumberedTask, token: Token) -> None:
     work.marking.note_fired(token, entry.task.id)
     note = work.note(TraceKind.MISSED, task=entry.task.id, cause=token.cause)
     note.came_from = note.went_to = work.states([token.place])
-    note.guards = work.explained([entry], None)
+    note.guards = work.explained([entry], None, token.thread)

@@ -8,9 +8,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
-from cases.conditions import WITHOUT_VALUE, Condition, Op, text_of
-from cases.fields import Facts, Reader, reader_of
-from cases.limits import MAX_GUARD_ITEMS, MAX_GUARD_TEXT_CHARS
+from cases.conditions import (
+    WITH_LIST,
+    WITH_NUMBER,
+    WITH_TEXT,
+    WITHOUT_VALUE,
+    Condition,
+    Op,
+    text_of,
+)
+from cases.fields import Facts, Reader, reader_of, source_of
+from cases.limits import MAX_GUARD_ITEMS, MAX_GUARD_TEXT_CHARS, MAX_LIST_CHOICES
 from cases.patterns import pattern_test
 from cases.values import JSON, kind_of, shown
 
@@ -20,7 +28,7 @@ _Test = Callable[[JSON], bool]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one leaf of a guard said, and why."""
+    """What one leaf of a guard said, and why; `source` is the field that gave what was wanted."""
 
     field: str
     op: str
@@ -28,12 +36,15 @@ class Verdict:
     found: JSON
     holds: bool
     reason: str | None
+    source: str | None = None
 
     def to_json(self) -> dict[str, JSON]:
         """Return the verdict for the trace, its values clipped."""
         verdict: dict[str, JSON] = {"field": self.field, "op": self.op}
         if self.op not in WITHOUT_VALUE:
             verdict["value"] = shown(self.wanted)
+        if self.source is not None:
+            verdict["from"] = self.source
         verdict |= {"found": shown(self.found), "holds": self.holds}
         if self.reason:
             verdict["reason"] = self.reason
@@ -42,7 +53,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A comparison of one field with one value."""
+    """A comparison of one field with one value, or with what another one holds."""
 
     field: str
     op: Op
@@ -59,12 +70,40 @@ class Leaf:
 
 
 @dataclass(frozen=True, slots=True)
+class TwoFields:
+    """A comparison of two fields; where either is missing it is false."""
+
+    field: str
+    op: Op
+    source: str
+    read: Reader
+    read_wanted: Reader
+
+    def holds(self, facts: Facts) -> bool:
+        """Tell whether the comparison is true."""
+        wanted = self.read_wanted(facts)
+        return _is_comparable(self.op, wanted) and _test(self.op, wanted)(self.read(facts))
+
+    def verdict(self, facts: Facts) -> Verdict:
+        """Return what this leaf says of the facts."""
+        found, wanted = self.read(facts), self.read_wanted(facts)
+        holds, reason = self.holds(facts), None
+        if wanted is None:
+            reason = f"{self.source} is missing"
+        elif not _is_comparable(self.op, wanted):
+            reason = f"{self.source} is {kind_of(wanted)}, which {self.op} cannot compare with"
+        elif not holds:
+            reason = _mismatch(self.op, wanted, found)
+        return Verdict(self.field, self.op, wanted, found, holds, reason, self.source)
+
+
+@dataclass(frozen=True, slots=True)
 class Guard:
     """A compiled condition tree."""
 
     text: str
     holds: Holds
-    leaves: tuple[Leaf, ...]
+    leaves: tuple[Leaf | TwoFields, ...]
 
     def explain(self, facts: Facts) -> tuple[Verdict, ...]:
         """Return the verdict of every leaf, those included that did not matter."""
@@ -73,11 +112,11 @@ class Guard:
 
 def guard_of(condition: Condition) -> Guard:
     """Return the compiled form of a condition that passed the checks of its definition."""
-    leaves: list[Leaf] = []
+    leaves: list[Leaf | TwoFields] = []
     return Guard(text_of(condition), _compiled(condition, leaves), tuple(leaves))
 
 
-def _compiled(condition: Condition, leaves: list[Leaf]) -> Holds:
+def _compiled(condition: Condition, leaves: list[Leaf | TwoFields]) -> Holds:
     """Return the closure of a condition, and add its leaves in the order of writing."""
     if condition.all is not None:
         return _every([_compiled(part, leaves) for part in condition.all])
@@ -90,12 +129,17 @@ def _compiled(condition: Condition, leaves: list[Leaf]) -> Holds:
         raise ValueError("a condition without parts and field passed the checks: a defect of ours")
     leaf = leaf_of(condition.field, condition.op, condition.value)
     leaves.append(leaf)
+    if isinstance(leaf, TwoFields):
+        return leaf.holds
     read, test = leaf.read, leaf.test
     return lambda facts: test(read(facts))
 
 
-def leaf_of(field: str, op: Op, wanted: JSON) -> Leaf:
+def leaf_of(field: str, op: Op, wanted: JSON) -> Leaf | TwoFields:
     """Return a compiled leaf; BadField and BadPattern say what cannot be compiled."""
+    source = source_of(wanted)
+    if source is not None:
+        return TwoFields(field, op, source, reader_of(field), reader_of(source))
     return Leaf(field, op, wanted, reader_of(field), _test(op, wanted))
 
 
@@ -134,6 +178,19 @@ def _test(op: Op, wanted: JSON) -> _Test:
             return _number_test(op, wanted)
         case _:
             assert_never(op)
+
+
+def _is_comparable(op: Op, wanted: JSON) -> bool:
+    """Tell whether an op can compare with a value that was not known when the guard was written."""
+    if op in WITH_NUMBER:
+        return _is_number(wanted)
+    if op in WITH_LIST:
+        return isinstance(wanted, list | tuple) and len(wanted) <= MAX_LIST_CHOICES
+    if op in WITH_TEXT:
+        return isinstance(wanted, str) and len(wanted) <= MAX_GUARD_TEXT_CHARS
+    if isinstance(wanted, str):
+        return len(wanted) <= MAX_GUARD_TEXT_CHARS
+    return isinstance(wanted, int | float)
 
 
 def _is_number(value: JSON) -> bool:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from cases.actions import Perform, Reply
 from cases.events import EMAIL, TAKEN_OVER, Event
-from cases.state import Beside, CaseStatus, Firing, Held
+from cases.state import Beside, CaseStatus, Firing, Held, Undoable
 from cases.trace import TraceEntry, TraceKind
 from cases.working import Working
 
@@ -18,13 +18,19 @@ _SPEAKS_AGAINST: Mapping[str, str] = {
 
 
 def hold(
-    work: Working, reply: Reply, wait: timedelta, index: int, firing: Firing, note: TraceEntry
+    work: Working,
+    reply: Reply,
+    wait: timedelta,
+    index: int,
+    firing: Firing,
+    note: TraceEntry,
+    undoable: Undoable | None = None,
 ) -> None:
     """Hold a reply; where the case comes to rest in this step is where it belongs."""
     due = work.now + wait
     note.notes.append(f"{reply}: held until {due.isoformat()}")
     key = (firing.number, index)
-    held = Held(*key, firing.task, reply, firing.event, firing.cause, due)
+    held = Held(*key, firing.task, reply, firing.event, firing.cause, due, (), undoable)
     work.holding = {**work.holding, key: held}
     work.newly_held = (*work.newly_held, key)
 
@@ -42,7 +48,7 @@ def release(work: Working, held: Held) -> None:
     note.did.append(str(held.action))
     key = (held.firing, held.index)
     work.commands.append(Perform(*key, held.action, held.cause, held.event, False))
-    work.beside[key] = Beside(*key, str(held.action), held.cause)
+    work.beside[key] = Beside(*key, str(held.action), held.cause, held.undoable)
 
 
 def hear(work: Working, event: Event) -> None:

@@ -30,7 +30,8 @@ def note_untaken(work: Working, event: Event, kind: TraceKind) -> None:
     note.came_from = note.went_to = work.states(list(work.marking.tokens))
     enabled = work.marking.listeners(event.type)
     note.enabled = tuple([entry.task.id for entry in enabled])
-    note.guards = work.explained(enabled, event)
+    first = work.marking.first_token(enabled[0].task) if enabled else None
+    note.guards = work.explained(enabled, event, None if first is None else first.thread)
 
 
 def report_outcomes(work: Working) -> None:
@@ -49,9 +50,16 @@ def report_outcomes(work: Working) -> None:
 
 
 def drop_transient(work: Working) -> None:
-    """Let go of waiting events that tell of what is over; people hear of a hard bounce."""
+    """Let go of waiting events that tell of what is over; people hear of a hard bounce.
+
+    And of those for which only transient triggers listen: they were not ready (WCP-23).
+    """
     kept: list[Event] = []
     for event in work.waiting:
+        if event.type in work.wiring.fleeting:
+            note_untaken(work, event, TraceKind.IGNORED)
+            work.trace[-1].notes.append("lost: no task that takes it was ready, and none keeps it")
+            continue
         if event.type not in TRANSIENT_EVENTS or _may_be_taken(work, event):
             kept.append(event)
             continue
@@ -69,7 +77,7 @@ def _may_be_taken(work: Working, event: Event) -> bool:
     That is while a task holds its tokens, or the case is parked, and some task listens for it.
     """
     held = bool(work.running) or work.status is CaseStatus.PARKED
-    return held and event.type in work.net.listening
+    return held and event.type in work.wiring.heard
 
 
 def _tell(work: Working, report: ReportUnhandled | None) -> None:

@@ -68,7 +68,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Arc:
-    """How many tokens a task needs in a place; more than one ends their threads (WCP-42)."""
+    """How many tokens a task needs in a place; more than one ends their threads (WCP-41)."""
 
     place: str
     weight: int = 1
@@ -78,7 +78,7 @@ class Arc:
 class Branch:
     """How many tokens a task puts into a place, and under which guard.
 
-    More than one, or one for each item of the list that `each` reads, begin a thread each (WCP-41).
+    More than one, or one for each item of the list that `each` reads, begin a thread each (WCP-42).
     """
 
     place: str
@@ -198,7 +198,7 @@ class NumberedTask:
     only_input: str | None  # the one place that this task needs, or None when it needs more
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Net:
     """A net, its case data, and the indexes by which a step finds the tasks that may fire."""
 

@@ -4,6 +4,7 @@ import re
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.json_schema import JsonSchemaValue
 
 from cases.limits import MAX_ADDRESS_CHARS, MAX_LINE_CHARS, MAX_NAME_CHARS
 
@@ -35,3 +36,9 @@ Address = Annotated[
     StringConstraints(pattern=ADDRESS.pattern, max_length=MAX_ADDRESS_CHARS),
     Field(examples=["leads@example.com"]),
 ]
+
+
+def with_short_form(schema: JsonSchemaValue, about: str) -> JsonSchemaValue:
+    """Return the JSON Schema of what may also be written as a text, which `about` explains."""
+    text = {"type": "string", "maxLength": MAX_LINE_CHARS, "description": about}
+    return {"anyOf": [text, schema]}

@@ -12,28 +12,33 @@ from cases.errors import Problem
 from cases.limits import MAX_PROBLEMS
 from cases.nearest import nearest
 from cases.notation import ADDRESS
-from cases.states import StatesDefinition
+from cases.tasks import UNION_MARKS
 from cases.values import kind_of, place_of, shown_text
 
 Place = tuple[str | int, ...]
 
 
-def problems_of(error: ValidationError) -> list[Problem]:
-    """Return pydantic's errors as problems in plain words; at most 100."""
+def problems_of(error: ValidationError, notation: type[BaseModel]) -> list[Problem]:
+    """Return pydantic's errors over a notation as problems in plain words; at most 100."""
     details = error.errors(include_url=False)[:MAX_PROBLEMS]
     # A list whose entries are all wrong is also too short; that is no second problem.
     parents = [detail["loc"][:-1] for detail in details if detail["type"] != "too_short"]
     kept = [d for d in details if d["type"] != "too_short" or d["loc"] not in parents]
-    return list(dict.fromkeys(_problem_of(detail) for detail in kept))
+    return list(dict.fromkeys(_problem_of(detail, notation) for detail in kept))
 
 
-def _problem_of(detail: ErrorDetails) -> Problem:
-    place = detail["loc"]
+def written_place(detail: ErrorDetails) -> Place:
+    """Return where an error is in what was written, without the marks of a union's members."""
+    return tuple(part for part in detail["loc"] if part not in UNION_MARKS)
+
+
+def _problem_of(detail: ErrorDetails, notation: type[BaseModel]) -> Problem:
+    place = written_place(detail)
     kind, given = detail["type"], detail["input"]
     context = detail.get("ctx", {})
     if kind == "extra_forbidden":
         key = str(place[-1])
-        keys = _keys_at(place[:-1])
+        keys = _keys_at(notation, place[:-1])
         message = f"unknown key; known here: {', '.join(keys)}"
         return Problem(place_of(place), message, nearest(key, keys))
     if kind == "missing":
@@ -100,9 +105,9 @@ _PATTERNS = {
 }
 
 
-def _keys_at(place: Place) -> list[str]:
+def _keys_at(notation: type[BaseModel], place: Place) -> list[str]:
     """Return the keys that the model at a place knows, as they are written."""
-    found: Any = StatesDefinition  # Any: annotations are of no one type
+    found: Any = notation  # Any: annotations are of no one type
     for part in place:
         found = _below(found, part)
     model = _model_in(found)

@@ -5,7 +5,7 @@ not to be changed. The trace is not in here: five bytes a firing are 400 KB at 8
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -16,8 +16,10 @@ from cases.values import JSON
 # Goes up when a change of the core makes the same inputs lead elsewhere.
 #   1: a state's deadlines count from the moment when the case took the event that led there
 #   2: they count from the moment when that event was received
-CORE_VERSION = 2
+#   3: a step may have ten thousand firings, not one thousand, and what it looks at is counted
+CORE_VERSION = 3
 RECEIVED_COUNTS = 2
+LONG_STEPS = 3
 
 # Firing number and index: an action's key for the whole life of its case.
 ActionKey = tuple[int, int]
@@ -51,7 +53,7 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """A thread of control of its own, or an instance of a task (WCP-12 to 15, 41).
+    """A thread of control of its own, or an instance of a task (WCP-12 to 15, 42).
 
     `data` is its own: `number` counts from 1 among those that began with it, `item` is the list's
     item that it was made for, and what else there is was set. It is dropped with its last token.
@@ -66,9 +68,10 @@ class Thread:
 class Group:
     """The instances of one firing of a task; each that runs is a firing with this one as `parent`.
 
-    `items` are what instances have still to be started for, the next one first; `made` of all
-    have been started or wait, `done` have ended. With `passed` the outputs have been filled and the
-    others come to their end.
+    `made` of all have been started or wait for their turn, and `items` are what the last of those
+    that wait are for; the others have none. `done` have ended, so many of them as `failed` by a
+    failure that the task handles. With `passed` the outputs have been filled and the others come to
+    their end.
     """
 
     items: tuple[JSON, ...]
@@ -76,15 +79,19 @@ class Group:
     started: int = 0
     done: int = 0
     passed: bool = False
+    failed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """An action that failed and is asked for again when it is `due`; `tries` it has had."""
+    """Actions of one group that failed and are asked for again when it is `due`.
 
-    index: int
+    `tries` they have had. Without a time they have been asked for again and have not ended.
+    """
+
+    indexes: tuple[int, ...]
     tries: int
-    due: datetime
+    due: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +113,11 @@ class Firing:
     `position` is the index of the action that comes next; it is past the last one while the task
     waits for its event. The deadlines of the state that it leads to count from `basis`; None is
     when it completes. Those that watch the task count from `since`, and `fired` are the ones that
-    are over. `pending` are actions of one group that have not ended, `retry` one that comes again.
-    `undoing` are actions still to be undone before the task goes on. `group` holds the instances
-    of a task that has several, and each of them names it as `parent`. `failed` is whether a
-    blocking action has failed.
+    are over. `pending` are actions of one group that have not ended, `retry` those that come again.
+    `undoing` are actions still to be undone before the task goes on: of the first, `pending` is
+    where its undoing stands. `group` holds the instances of a task that has several, and each of
+    them names it as `parent`. `failed` is whether a blocking action has failed that the task
+    handles, and `failure` the event of it.
     """
 
     number: int
@@ -128,20 +136,29 @@ class Firing:
     group: Group | None = None
     parent: int | None = None
     failed: bool = False
+    failure: Event | None = None
 
-    def held_at(self, position: int) -> "Firing":
-        """Return this firing, held before the action at a position."""
-        return replace(self, position=position)
+    def awaits(self, index: int) -> bool:
+        """Tell whether an action that this firing asked for has not ended."""
+        if self.pending:
+            return index in self.pending
+        if self.undoing or self.group is not None or (self.retry and self.retry.due):
+            return False
+        return self.position == index + 1
 
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """An action that runs beside the case, and whose end may become an event."""
+    """An action that runs beside the case, and whose end may become an event.
+
+    `undoable` is how it is undone once it is done.
+    """
 
     firing: int
     index: int
     action: str
     cause: str | None
+    undoable: Undoable | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +176,7 @@ class Held:
     cause: str | None
     due: datetime
     states: tuple[str, ...] = ()
+    undoable: Undoable | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,3 +215,9 @@ class CaseState:
     rounds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     undoable: tuple[Undoable, ...] = ()
     depth: int = 0
+
+
+def waits_for(state: CaseState, firing: int, index: int) -> bool:
+    """Tell whether a case waits for the end of an action, which may hold a task or run beside."""
+    running = state.running.get(firing)
+    return (firing, index) in state.beside or (running is not None and running.awaits(index))

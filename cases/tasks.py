@@ -5,10 +5,22 @@ that nobody has to name. These models hold shapes and types; what needs the whol
 judged is in `task_checks`.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import Field, StrictBool, StrictInt, StringConstraints, model_validator
+from pydantic import (
+    Discriminator,
+    Field,
+    GetJsonSchemaHandler,
+    StrictBool,
+    StrictInt,
+    StringConstraints,
+    Tag,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from cases.conditions import Condition
 from cases.declarations import Definition
@@ -26,7 +38,7 @@ from cases.limits import (
     MAX_WEIGHT,
     MAX_WINDOW,
 )
-from cases.notation import EventType, Line, Model, Name
+from cases.notation import EventType, Line, Model, Name, with_short_form
 from cases.states import Deadline
 from cases.written_actions import Actions
 
@@ -65,6 +77,20 @@ class WrittenRest(StrEnum):
     CANCEL = "cancel"
 
 
+# The marks of a union's members. Pydantic puts them into the places of its errors, from which they
+# are taken out again; with them it looks at the member that was meant, and not at all of them.
+TEXT, OTHER = "<text>", "<other>"
+UNION_MARKS = (TEXT, OTHER)
+
+
+def _text_or_not(value: object) -> str:
+    return TEXT if isinstance(value, str) else OTHER
+
+
+def _word_or_parts(value: object) -> str:
+    return OTHER if isinstance(value, Mapping | PartialJoin) else TEXT
+
+
 class PartialJoin(Model):
     """A join of so many of its inputs: one makes it a discriminator."""
 
@@ -74,6 +100,12 @@ class PartialJoin(Model):
         description="wait: the join is ready again when the other branches have come, or can't any "
         "more. cancel: they are withdrawn, with all that `cancels` names.",
     )
+
+
+Join = Annotated[
+    Annotated[WrittenJoin, Tag(TEXT)] | Annotated[PartialJoin, Tag(OTHER)],
+    Discriminator(_word_or_parts),
+]
 
 
 class Arrow(Model):
@@ -103,6 +135,13 @@ class Arrow(Model):
             raise ValueError("needs times or each, not both")
         return self
 
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Add the short form: the name alone."""
+        return with_short_form(handler(schema), "Just `to`.")
+
 
 Arrows = Annotated[tuple[Arrow, ...], Field(max_length=MAX_ARROWS)]
 
@@ -117,6 +156,13 @@ class Waited(Model):
     @classmethod
     def _short_form(cls, value: object) -> object:
         return {"event": value} if isinstance(value, str) else value
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Add the short form: the event's type alone."""
+        return with_short_form(handler(schema), "Just `event`.")
 
 
 class TaskTrigger(Model):
@@ -142,11 +188,25 @@ class TaskTrigger(Model):
             raise ValueError("transient is for an event")
         return self
 
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Add the short form: the event's type alone."""
+        return with_short_form(handler(schema), "Just `event`.")
+
+
+Count = Annotated[
+    Annotated[StrictInt, Field(ge=0, le=MAX_INSTANCES), Tag(OTHER)]
+    | Annotated[FieldName, Tag(TEXT)],
+    Discriminator(_text_or_not),
+]
+
 
 class WrittenInstances(Model):
     """How often a task runs at once: `count`, or one for each item of the list `over`."""
 
-    count: Annotated[StrictInt, Field(ge=0, le=MAX_INSTANCES)] | FieldName | None = Field(
+    count: Count | None = Field(
         None, description="A number, or a field that holds one.", examples=[3, "data.copies"]
     )
     over: FieldName | None = Field(None, examples=["data.orders"])
@@ -182,7 +242,7 @@ class Task(Model):
     """Something that is done: it takes its inputs, does its actions, and fills its outputs."""
 
     about: Line | None = None
-    join: WrittenJoin | PartialJoin = WrittenJoin.AND
+    join: Join = Field(WrittenJoin.AND, description="How many of its inputs have to be there.")
     trigger: TaskTrigger | None = Field(None, description="Without it the task starts by itself.")
     when: Condition | None = Field(None, description="It starts only if this holds; else it waits.")
     only_while: Names = Field((), description="Conditions that must hold a token and keep it.")
@@ -193,11 +253,17 @@ class Task(Model):
     deadlines: Annotated[tuple[Deadline, ...], Field(max_length=MAX_DEADLINES_PER_STATE)] = Field(
         (), description="Count from its start, while it runs; one with `to` ends it."
     )
-    instances: WrittenInstances | None = None
+    instances: WrittenInstances | None = Field(
+        None, description="Without it the task runs once at a time for each of its starts."
+    )
     on_error: Arrows = Field((), description="Where it leads instead when a blocking action fails.")
     cancels: Names = Field((), description="Tasks and conditions that are emptied when it ends.")
     completes: Names = Field((), description="Tasks whose running instances count as done.")
-    split: WrittenSplit = WrittenSplit.AND
+    split: WrittenSplit = Field(
+        WrittenSplit.AND,
+        description="and: all arrows. xor: the first whose `when` holds. or: all whose `when` "
+        "holds. Where none does, the last arrow.",
+    )
     to: Arrows = ()
 
 

@@ -14,6 +14,10 @@ class TraceKind(StrEnum):
 
     STARTED = "started"  # the case was opened
     FIRED = "fired"  # a task took its tokens
+    INSTANCE = "instance"  # one of the instances of a task began
+    HEARD = "heard"  # a running task took the event that it waited for
+    UNDOING = "undoing"  # what undoes an action was asked for
+    RETRIED = "retried"  # an action that failed was asked for again
     ENDED = "ended"  # an action that held a token, or whose end matters, has ended
     WAITING = "waiting"  # an event met nothing that waits for it, and is kept
     MISSED = "missed"  # a deadline was due, and its guard said no
@@ -26,9 +30,27 @@ class TraceKind(StrEnum):
     PARKED = "parked"  # the case stopped and waits for a person
 
 
+@dataclass(frozen=True, slots=True)
+class BranchChoice:
+    """An output of a split: where it leads, whether it was chosen, and what its guard said."""
+
+    state: str
+    chosen: bool
+    verdicts: tuple[Verdict, ...] = ()
+
+    def to_json(self) -> dict[str, JSON]:
+        """Return the choice as JSON."""
+        verdicts: list[JSON] = [verdict.to_json() for verdict in self.verdicts]
+        return {"to": self.state, "chosen": self.chosen, "guard": verdicts}
+
+
 @dataclass(slots=True)
 class TraceEntry:
-    """One entry; it is filled while its task fires, and then left alone."""
+    """One entry; it is filled while its task fires, and then left alone.
+
+    `thread` is the thread of control, `instance` the number of an instance in its group (from 1),
+    `due` when the deadline was, and `branches` what a split looked at.
+    """
 
     kind: TraceKind
     at: datetime
@@ -42,6 +64,10 @@ class TraceEntry:
     went_to: tuple[str, ...] = ()
     did: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    branches: tuple[BranchChoice, ...] = ()
+    thread: int | None = None
+    instance: int | None = None
+    due: datetime | None = None
 
     def to_json(self) -> dict[str, JSON]:
         """Return the entry as JSON, what is empty left out."""
@@ -63,5 +89,9 @@ class TraceEntry:
             "to": list(self.went_to),
             "did": self.did,
             "notes": self.notes,
+            "branches": [branch.to_json() for branch in self.branches],
+            "thread": self.thread,
+            "instance": self.instance,
+            "due": None if self.due is None else self.due.isoformat(),
         }
         return {key: value for key, value in entry.items() if value not in (None, [], {})}

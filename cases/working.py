@@ -14,8 +14,11 @@ from cases.guards import Verdict
 from cases.limits import MAX_TRACED_LEAVES
 from cases.marking import Marking
 from cases.net import Net, NumberedTask
-from cases.state import ActionKey, CaseState, Held
+from cases.state import ActionKey, CaseState, Held, Thread
 from cases.trace import TraceEntry, TraceKind
+from cases.values import JSON
+
+NO_DATA: Mapping[str, JSON] = {}
 
 Explained = tuple[tuple[str, tuple[Verdict, ...]], ...]
 
@@ -29,7 +32,8 @@ class Working:
         self.commands: list[Command] = []
         self.trace: list[TraceEntry] = []
         self.consumed: list[str] = []
-        self.marking = Marking(net, state.tokens)
+        self.marking = Marking(net, state.tokens, state.threads)
+        self.wiring = self.marking.wiring
         self.running = dict(state.running)
         self.beside = dict(state.beside)
         self.holding: Mapping[ActionKey, Held] = state.holding
@@ -44,12 +48,21 @@ class Working:
         self.firings = state.firings
         self.tokens_made = state.tokens_made
         self.core_version = state.core_version
-        self.threads = state.threads
         self.threads_made = state.threads_made
-        self.rounds = state.rounds
+        self.rounds = dict(state.rounds)
         self.undoable = state.undoable
         self.depth = state.depth
         self.unfed = 0  # firings since an event of the outside was last taken
+        self.visited = 0  # nodes that were looked at meanwhile to see what may still come
+
+    @property
+    def threads(self) -> dict[int, Thread]:
+        """The threads of control, by their ids."""
+        return self.marking.threads
+
+    @threads.setter
+    def threads(self, threads: dict[int, Thread]) -> None:
+        self.marking.threads = threads
 
     def state(self) -> CaseState:
         """Return the state that the step leads to."""
@@ -75,11 +88,21 @@ class Working:
             depth=self.depth,
         )
 
-    def facts(self, event: Event | None) -> Facts:
-        """Return what guards may ask for while an event is taken."""
+    def facts(self, event: Event | None, thread: int | None = None) -> Facts:
+        """Return what guards may ask for while an event is taken in a thread of control."""
+        own = NO_DATA if thread is None else self.thread_data(thread)
         if event is None:
-            return Facts(None, {}, self.data, self.label, self.confidence)
-        return Facts(event.type, event.data, self.data, self.label, self.confidence)
+            return Facts(None, NO_DATA, self.data, self.label, self.confidence, own)
+        return Facts(event.type, event.data, self.data, self.label, self.confidence, own)
+
+    def thread_data(self, thread: int) -> Mapping[str, JSON]:
+        """Return a thread's data: its own, and what it does not have itself from its parents."""
+        known = self.threads.get(thread)
+        if known is None:
+            return NO_DATA
+        if known.parent is None:
+            return known.data
+        return {**self.thread_data(known.parent), **known.data}
 
     def chosen(self, enabled: Sequence[NumberedTask], event: Event | None) -> NumberedTask | None:
         """Return the first task whose guard holds."""
@@ -93,12 +116,19 @@ class Working:
                 return entry
         return None
 
-    def explained(self, entries: Sequence[NumberedTask], event: Event | None) -> Explained:
+    def holds(self, entry: NumberedTask, event: Event | None, thread: int | None) -> bool:
+        """Tell whether a task's guard lets it start in a thread of control."""
+        guard = entry.task.guard
+        return guard is None or guard.holds(self.facts(event, thread))
+
+    def explained(
+        self, entries: Sequence[NumberedTask], event: Event | None, thread: int | None = None
+    ) -> Explained:
         """Return what each task's guard says, leaf by leaf, as far as a trace has room for it."""
         guarded = [(e.task.id, e.task.guard) for e in entries if e.task.guard is not None]
         if not guarded:
             return ()
-        facts = self.facts(event)
+        facts = self.facts(event, thread)
         explained: list[tuple[str, tuple[Verdict, ...]]] = []
         room = MAX_TRACED_LEAVES
         for task, guard in guarded:

@@ -23,7 +23,7 @@ from cases.limits import (
     MAX_COLLECTED,
     MAX_NAME_CHARS,
 )
-from cases.notation import Line, Model, Name
+from cases.notation import Line, Model, Name, with_short_form
 
 
 class ClassifyAction(Model):
@@ -90,12 +90,19 @@ class RunAction(Model):
     def _short_form(cls, value: object) -> object:
         return {"net": value} if isinstance(value, str) else value
 
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Add the short form: the net's name alone."""
+        return with_short_form(handler(schema), "Just `net`.")
+
 
 class CompensateAction(Model):
     """Undo the actions that are done and say how, the last first."""
 
     tasks: Annotated[tuple[Name, ...], Field(max_length=MAX_ARROWS)] = Field(
-        (), description="Only of these tasks; without it of all."
+        (), description="Only those of these tasks or states; without it all."
     )
 
 

@@ -21,8 +21,6 @@ from temporalio.client import (
 )
 from temporalio.common import (
     Priority,
-    SearchAttributePair,
-    TypedSearchAttributes,
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
@@ -88,7 +86,7 @@ class Temporal:
                     if again
                     else WorkflowIDReusePolicy.REJECT_DUPLICATE
                 ),
-                search_attributes=_attributes(start),
+                search_attributes=search_attributes.of_case(start),
                 # A flood in one mailbox must not stand before another's mail.
                 priority=Priority(fairness_key=start.mailbox_id or start.tenant),
                 static_summary=f"{start.definition}: {start.subject}"[:200],
@@ -103,6 +101,15 @@ class Temporal:
         description = await handle.describe(rpc_timeout=RPC_TIMEOUT)
         running = description.status is WorkflowExecutionStatus.RUNNING
         return Started.RUNNING if running else Started.ENDED
+
+    async def case_stands(self, tenant: str, case_id: str) -> Started:
+        """Return whether a case's workflow runs, has ended, or is still to be started (NEW)."""
+        try:
+            return await self._running_or_ended(tenant, case_id)
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return Started.NEW
+            raise
 
     async def signal_case(self, tenant: str, case_id: str, events: list[CaseEvent]) -> bool:
         """Hand events to a running case; False when there is no such run."""
@@ -237,15 +244,3 @@ def _respaced(known: ScheduleUpdateInput, spec: ScheduleSpec) -> ScheduleUpdate 
         return None
     # An operator who paused it is not overruled.
     return ScheduleUpdate(schedule=replace(schedule, spec=spec))
-
-
-def _attributes(start: CaseInput) -> TypedSearchAttributes:
-    pairs = [
-        SearchAttributePair(search_attributes.TENANT, start.tenant),
-        SearchAttributePair(search_attributes.DEFINITION, start.definition),
-    ]
-    if start.mailbox_id:
-        pairs.append(SearchAttributePair(search_attributes.MAILBOX, start.mailbox_id))
-    if start.customer_hash:
-        pairs.append(SearchAttributePair(search_attributes.CUSTOMER, start.customer_hash))
-    return TypedSearchAttributes(pairs)

@@ -6,6 +6,7 @@ from cases.declarations import ClosedPolicy
 from contracts.model import Json, Payload
 from contracts.outbox import ClassifyRequest, SendRequest
 from contracts.steps import CaseEvent
+from contracts.subcases import ParentAction, SubcaseRequest
 
 CASE_WORKFLOW = "CaseWorkflow"
 TAKE_SIGNAL = "take"
@@ -33,8 +34,9 @@ class PinnedDefinition(Payload):
 class Carried(Payload):
     """What a case takes across continue-as-new, and a closed one keeps to go on after a mail.
 
-    `core` is the core's state; `sends` and `classifications` are asked for again, under the
-    same keys: the ledgers know what was done.
+    `core` is the core's state; `sends`, `classifications` and `subcases` are asked for again, under
+    the same keys: the ledgers know what was done. The sub-cases `withdrawing` are still to be told
+    to end, and a case that is `withdrawn` has been told so itself.
     """
 
     core: dict[str, Json]
@@ -46,6 +48,9 @@ class Carried(Payload):
     reading_since: datetime | None = None
     sends: list[SendRequest] = []
     classifications: list[ClassifyRequest] = []
+    subcases: list[SubcaseRequest] = []
+    withdrawing: list[SubcaseRequest] = []
+    withdrawn: bool = False
 
 
 class CaseInput(Payload):
@@ -54,6 +59,10 @@ class CaseInput(Payload):
     `opening` is the event that minted the case; it is part of the start, not of the inbox. With
     `reopened` it is the mail that reaches a closed case, `carried` what that case has kept, and
     `reopened` what the mail does there.
+
+    A sub-case runs the definition's net `net` for the action `parent`; `root` is the case at the
+    top, `depth` how many cases it is below that, and `opening` the event that the action goes back
+    to: that event's row is the parent's.
     """
 
     tenant: str
@@ -69,3 +78,7 @@ class CaseInput(Payload):
     core_version: int = 1
     carried: Carried | None = None
     reopened: ClosedPolicy | None = None
+    net: str | None = None
+    parent: ParentAction | None = None
+    root: str | None = None
+    depth: int = 0

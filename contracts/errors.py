@@ -6,6 +6,7 @@ Each error keeps its objects and builds its text from them; the text says what t
 from collections.abc import Sequence
 
 from cases.errors import Problem as Problem
+from cases.values import shown_text
 
 
 class CallerError(Exception):
@@ -21,6 +22,18 @@ class DefinitionNotFound(CallerError):
         super().__init__(f"There is no {which}; GET /api/v1/workflows lists what there is.")
         self.definition = definition
         self.version = version
+
+
+class PatternNotFound(CallerError):
+    """There is no control-flow pattern of this number."""
+
+    def __init__(self, number: str, first: int, last: int) -> None:
+        """Keep what was asked for."""
+        super().__init__(
+            f"There is no pattern {shown_text(number)!r}: they are numbered from {first} to {last};"
+            " GET /api/v1/patterns lists them."
+        )
+        self.number = number
 
 
 class TemplateNotFound(CallerError):

@@ -22,6 +22,12 @@ def case_id_of_key(tenant: str, idempotency_key: str) -> str:
     return base64.b32encode(digest[:10]).decode().lower()
 
 
+def subcase_id(tenant: str, parent: str, firing: int, index: int) -> str:
+    """Return the case id of an action's sub-case, the same however often it is asked for."""
+    digest = hashlib.sha256(f"{tenant}\0{parent}\0{firing}\0{index}".encode()).digest()
+    return base64.b32encode(digest[:10]).decode().lower()
+
+
 def new_mailbox_id() -> str:
     """Return a random mailbox id, short enough to be read aloud (40 bits)."""
     return base64.b32encode(secrets.token_bytes(5)).decode().lower()

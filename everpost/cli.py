@@ -13,6 +13,7 @@ from everpost import (
     cli_mail,
     cli_mailboxes,
     cli_outbox,
+    cli_patterns,
     cli_review,
     cli_run,
     cli_templates,
@@ -36,6 +37,7 @@ app.add_typer(cli_outbox.app, name="outbox")
 app.add_typer(cli_review.review, name="review")
 app.add_typer(cli_review.quarantine, name="quarantine")
 app.add_typer(cli_definitions.definitions, name="definitions")
+app.add_typer(cli_patterns.app, name="patterns")
 app.add_typer(cli_mailboxes.app, name="mailboxes")
 app.add_typer(cli_templates.app, name="templates")
 app.command()(cli_mailboxes.alarms)

@@ -24,6 +24,7 @@ def described(case: Entry) -> str:
         titled("What happens next", _next(_items(case, "next"))),
         titled("Deadlines", _deadlines(case)),
         titled("Events that nothing waits for yet", map(_waiting, _items(case, "waiting"))),
+        titled("Sub-cases", map(_child, _items(case, "children"))),
         titled("Messages", _mails(_items(case, "messages"))),
         titled("Outbox", map(_outgoing, _items(case, "outbox"))),
         titled("Trace", _steps(_items(case, "trace"))),
@@ -51,6 +52,8 @@ def _head(case: Entry) -> dict[str, Json]:
         "parked": case.get("parked"),
         "definition": _definition(case),
         "follows": case.get("follows"),
+        "sub-case of": case.get("parent"),
+        "runs": case.get("net"),
         "opened": case.get("opened_at"),
         "updated": case.get("updated_at"),
         "closed": case.get("closed_at"),
@@ -113,6 +116,12 @@ def _moment(value: Json) -> datetime | None:
 
 def _waiting(entry: Entry) -> str:
     return one_line(f"{phrase(entry.get('at'))} {entry.get('type')} (id {entry.get('id')})")
+
+
+def _child(entry: Entry) -> str:
+    stands = entry.get("state") if entry.get("status") == "open" else None
+    where = f" in {stands}" if stands else ""
+    return one_line(f"{entry.get('id')} {entry.get('net')}: {entry.get('status')}{where}")
 
 
 def _mails(mails: list[Entry]) -> Iterator[str]:

@@ -36,6 +36,7 @@ _ADVICE: Mapping[str, str] = {
     "mailbox-invalid": "correct these places",
     "case-not-found": "`everpost cases list` shows what there is.",
     "definition-not-found": "`everpost definitions list` shows them, each with its newest version.",
+    "pattern-not-found": "they are numbered from 1 to 43; `everpost patterns list` shows them.",
     "mailbox-not-found": "`everpost mailboxes list` shows what there is.",
     "mailbox-paused": "resume it first: `everpost mailboxes resume` with its id.",
     "row-not-found": "`everpost review list` and `everpost quarantine list` show what waits.",

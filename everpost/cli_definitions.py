@@ -27,15 +27,26 @@ DefinitionFile = Annotated[Path, typer.Argument(metavar="FILE", help="A YAML or 
 
 @definitions.command()
 def validate(file: DefinitionFile) -> None:
-    """Check a definition without registering it."""
-    call(read_settings(), "POST", "/workflows/validate", body={"spec": spec_of(file)})
-    typer.echo(f"{file} is valid.")
+    """Check a definition without registering it; exits with 1 if it is unsound."""
+    answer = call(read_settings(), "POST", "/workflows/validate", body={"spec": spec_of(file)})
+    typer.echo(f"{file} is valid. Soundness: {answer['verdict']}.")
+    for found in answer["findings"]:
+        typer.echo(one_line(f"{found['severity']} {found['kind']}, {found['place']}:"))
+        typer.echo(one_line(f"  {found['message']}"))
+        if found["witness"]:
+            typer.echo(one_line(f"  the way there: {', '.join(found['witness'])}"))
+    if answer["verdict"] == "unsound":
+        raise typer.Exit(1)
 
 
 @definitions.command()
-def register(file: DefinitionFile) -> None:
+def register(
+    file: DefinitionFile,
+    force: Annotated[bool, typer.Option("--force", help="Although it is unsound.")] = False,
+) -> None:
     """Register a definition, or a new version of it."""
-    answer = answered(read_settings(), "POST", "/workflows", body={"spec": spec_of(file)})
+    path = "/workflows?force=true" if force else "/workflows"
+    answer = answered(read_settings(), "POST", path, body={"spec": spec_of(file)})
     stored = answer.json()
     name, version = one_line(stored["id"]), stored["version"]
     if answer.status_code == HTTPStatus.OK:

@@ -22,6 +22,7 @@ from clients.temporal import Started, Temporal
 from contracts.case import Carried, CaseInput, PinnedDefinition
 from contracts.clock import utc_now
 from contracts.steps import CaseEvent
+from contracts.subcases import ParentAction
 from ledgers import follow_ups
 from ledgers.crash_points import CrashPoint, reached
 from store.database import Database
@@ -217,6 +218,10 @@ class Delivery:
             customer_hash=self.secrets.keyed_hash(row.customer) if row.customer else None,
             data=row.initial_data,
             core_version=CORE_VERSION,
+            net=row.net,
+            parent=_parent(row),
+            root=row.root,
+            depth=row.depth,
             opening=CaseEvent(
                 id=row.event_id,
                 type=row.event_type,
@@ -302,6 +307,13 @@ class Delivery:
                     .where(Intake.tenant == tenant, Intake.id.in_([row.id for row in group]))
                     .values(deliveries=deliveries + 1, due_at=now + wait, **values)
                 )
+
+
+def _parent(row: Row[Any]) -> ParentAction | None:  # Any: a case's columns
+    """Return the action that runs a sub-case; whoever starts it first, it tells its parent."""
+    if row.parent is None:
+        return None
+    return ParentAction(case_id=row.parent, firing=row.parent_firing, index=row.parent_index)
 
 
 def _failed(tenant: str, case_id: str | None, error: str) -> None:

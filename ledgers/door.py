@@ -67,13 +67,17 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class NewCase:
-    """What a program asks for when it starts a case; `to` is whom replies go to."""
+    """What a program asks for when it starts a case; `to` is whom replies go to.
+
+    Without a `version` it is the definition's newest.
+    """
 
     definition: str
     data: dict[str, Json]
     to: str | None = None
     mailbox_id: str | None = None
     subject: str | None = None
+    version: int | None = None
 
     def digest(self) -> str:
         """Return what tells one request from another under the same key."""
@@ -98,9 +102,10 @@ class Door:
         to: str | None = None,
         mailbox_id: str | None = None,
         subject: str | None = None,
+        version: int | None = None,
     ) -> Started:
         """Start a case. The same `key` with the same request is the same case."""
-        request = NewCase(definition, data, to, mailbox_id, subject)
+        request = NewCase(definition, data, to, mailbox_id, subject, version)
         case_id = case_id_of_key(tenant, key) if key else new_case_id()
         async with self.delivery.database.write() as connection:
             await one_at_a_time(connection, "case", tenant, case_id)
@@ -165,9 +170,13 @@ async def _request_digest(connection: AsyncConnection, tenant: str, case_id: str
 
 
 async def _open(connection: AsyncConnection, tenant: str, case_id: str, request: NewCase) -> int:
-    version = await definitions.latest(connection, tenant, request.definition)
+    version = await (
+        definitions.latest(connection, tenant, request.definition)
+        if request.version is None
+        else definitions.by_version(connection, tenant, request.definition, request.version)
+    )
     if version is None:
-        raise DefinitionNotFound(request.definition)
+        raise DefinitionNotFound(request.definition, request.version)
     definition = definition_of(version.document)
     try:
         check_data(definition, request.data)

@@ -188,7 +188,8 @@ async def chain_ends(
 ) -> dict[str, str]:
     """Return the end of each closed case's chain of follow-ups: the open one, if there is one.
 
-    Without a follow-up the case is the end itself. Until this transaction ends nobody else
+    Without a follow-up the case is the end itself; what is for a closed sub-case is for the case
+    that ran it, and so on. Until this transaction ends nobody else
     opens a follow-up in the tenant: chains meet, so locks on single cases could wait for each
     other.
     """
@@ -206,13 +207,25 @@ async def chain_ends(
 async def _followers(
     connection: AsyncConnection, tenant: str, case_ids: set[str]
 ) -> dict[str, str]:
-    """Return the follow-up of each case that has one: an open one, else the newest."""
+    """Return the follow-up of each case that has one: an open one, else the newest.
+
+    A closed sub-case has its parent in place of one.
+    """
     rows = await connection.execute(
         select(Case.follows, Case.id)
         .where(Case.tenant == tenant, Case.follows.in_(sorted(case_ids)))
         .order_by(Case.status == CaseStatus.OPEN, Case.opened_at, Case.id)
     )
-    return {row.follows: row.id for row in rows}
+    followers = {row.follows: row.id for row in rows}
+    closed = await connection.execute(
+        select(Case.id, Case.parent).where(
+            Case.tenant == tenant,
+            Case.id.in_(sorted(case_ids)),
+            Case.parent.is_not(None),
+            Case.status != CaseStatus.OPEN,
+        )
+    )
+    return {row.id: row.parent for row in closed} | followers
 
 
 async def _follow_up(

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cases.definitions import Definition
@@ -19,6 +19,7 @@ from contracts.outbox import SendRequest
 from ledgers.accounts import Account
 from ledgers.files import FilesUnfit, read_files
 from ledgers.outbox import Frozen
+from ledgers.subcases import family, root_of
 from ledgers.versions import definition_by_hash as definition_by_hash
 from mail.compose import (
     BadDraft,
@@ -104,9 +105,9 @@ async def _incoming(
 ) -> Incoming | None:
     """Return the mail of the event that is answered, else the newest that a person wrote.
 
-    The customer's goes before what others wrote, a colleague to whom a notice went, say. What
-    robots wrote counts only where there is nothing else: an out-of-office notice must not keep a
-    later reply from the customer.
+    After its own a sub-case has the mails of the case at the top. The customer's goes before what
+    others wrote, a colleague to whom a notice went, say. What robots wrote counts only where there
+    is nothing else: an out-of-office notice must not keep a later reply from the customer.
     """
     query = select(
         Message.at,
@@ -119,16 +120,31 @@ async def _incoming(
         Message.robot,
     ).where(
         Message.tenant == request.tenant,
-        Message.case_id == request.case_id,
         Message.direction == "in",
     )
     by_customer = func.lower(func.coalesce(Message.sender, "")) == (customer or "")
-    newest_first = query.order_by(
-        Message.robot.is_not(None), by_customer.desc(), Message.at.desc(), Message.id.desc()
-    ).limit(1)
+    newest_first = (
+        query.where(
+            or_(
+                Message.case_id == request.case_id,
+                Message.case_id == root_of(request.tenant, request.case_id),
+            )
+        )
+        .order_by(
+            Message.robot.is_not(None),
+            Message.case_id != request.case_id,
+            by_customer.desc(),
+            Message.at.desc(),
+            Message.id.desc(),
+        )
+        .limit(1)
+    )
     row = None
     if request.event_id is not None:
-        exact = query.where(Message.intake_id == request.event_id).limit(1)
+        exact = query.where(
+            Message.case_id.in_(family(request.tenant, request.case_id)),
+            Message.intake_id == request.event_id,
+        ).limit(1)
         row = (await connection.execute(exact)).one_or_none()
     is_event = row is not None
     if row is None:

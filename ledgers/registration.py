@@ -1,13 +1,20 @@
 """What a definition must be to be registered: sound by itself, and with templates that work."""
 
+import time
 from collections.abc import Iterator
+from datetime import timedelta
 
 from cases.declarations import Definition
 from cases.definitions import canonical_json, parse_definition
 from cases.errors import DefinitionInvalid, Problem
+from cases.findings import check_definition
+from cases.soundness.verdict import Report, Severity, Soundness
 from mail.templates import VARIABLES, TemplateSource, check_template
 
 _DATA = "case.data"
+
+# A caller waits for the answer, and the check is exponential in the width of a net.
+TIME_TO_CHECK = timedelta(seconds=2)
 
 
 def checked(spec: object) -> tuple[Definition, str]:
@@ -20,6 +27,24 @@ def checked(spec: object) -> tuple[Definition, str]:
     if problems:
         raise DefinitionInvalid(problems)
     return definition, canonical_json(definition)
+
+
+def judged(definition: Definition) -> Report:
+    """Return what the check of a definition's nets says in the time that it has."""
+    end = time.monotonic() + TIME_TO_CHECK.total_seconds()
+    return check_definition(definition, still_time=lambda: time.monotonic() < end)
+
+
+def refuse_unsound(report: Report) -> None:
+    """Raise DefinitionInvalid, with the way to each fault, if a definition is unsound."""
+    if report.verdict is Soundness.UNSOUND:
+        raise DefinitionInvalid(
+            [
+                Problem(one.place, f"{one.kind}: {one.told()}")
+                for one in report.findings
+                if one.severity is Severity.ERROR
+            ]
+        )
 
 
 def _template_problems(definition: Definition) -> Iterator[Problem]:

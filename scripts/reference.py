@@ -71,7 +71,8 @@ def definitions_page(schema: Json) -> str:
         for name, definition in schema["$defs"].items()
         if (shape := _object_shape(definition)) is not None
     }
-    sections = [_shape_section("A definition", schema)]
+    notations = [form["$ref"].rpartition("/")[2] for form in schema["anyOf"]]
+    sections = [_shape_section(name, parts.pop(name)) for name in notations]
     sections += [_shape_section(name, parts[name]) for name in sorted(parts)]
     choices = [
         _choices_section(name, definition)
@@ -80,8 +81,11 @@ def definitions_page(schema: Json) -> str:
     ]
     return _page(
         "Case definitions",
-        "Every key that a definition may have, in YAML or JSON. What it all means is in"
-        " [the tutorial](../tutorial.md). The same as a JSON Schema, for editors:"
+        "Every key that a definition may have, in YAML or JSON: first a definition of states, then"
+        " one of tasks and conditions, then their parts. What it all means is in"
+        " [the tutorial](../tutorial.md) and in"
+        " [how to write tasks and conditions](../how-to/write-tasks-and-conditions.md). The same as"
+        " a JSON Schema, for editors:"
         " [definition.schema.json](definition.schema.json); the API gives it at"
         " `GET /api/v1/workflows/schema`. A key that is not here is a mistake, and"
         " `everpost definitions validate FILE` names it.",
@@ -98,11 +102,11 @@ def api_page(document: Json) -> str:
             of_tag.setdefault(operation["tags"][0], []).append(section)
     sections = [f"## {tag.capitalize()}\n\n" + "\n\n".join(of_tag[tag]) for tag in of_tag]
     shapes = [
-        _shape_section(name, shape, level=3)
-        if "properties" in shape
-        else _choices_section(name, shape, level=3)
+        _choices_section(name, shape, level=3)
+        if "enum" in shape
+        else _shape_section(name, _object_shape(shape), level=3)
         for name, shape in sorted(document["components"]["schemas"].items())
-        if "properties" in shape or "enum" in shape
+        if "enum" in shape or "properties" in (_object_shape(shape) or ())
     ]
     return _page(
         "The API",
@@ -282,8 +286,9 @@ def _type(schema: Json) -> str:
         return "any JSON" if name == "JsonValue" else f"[{name}](#{name.lower()})"
     if "enum" in schema or "const" in schema:
         return " or ".join(f"`{choice}`" for choice in schema.get("enum", [schema.get("const")]))
-    if "anyOf" in schema:
-        forms = [_type(form) for form in schema["anyOf"] if form.get("type") != "null"]
+    if "anyOf" in schema or "oneOf" in schema:
+        members = [*schema.get("anyOf", ()), *schema.get("oneOf", ())]
+        forms = [_type(form) for form in members if form.get("type") != "null"]
         return " or ".join(dict.fromkeys(forms))
     match schema.get("type"):
         case "array":

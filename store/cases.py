@@ -55,6 +55,21 @@ class CaseSummary:
     opened_at: datetime
     updated_at: datetime
     closed_at: datetime | None
+    # Of a sub-case: the case that runs it, and which net of the definition it is.
+    parent: str | None = None
+    net: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChildCase:
+    """A sub-case as its parent shows it."""
+
+    id: str
+    net: str | None
+    status: CaseStatus
+    state: str | None
+    opened_at: datetime
+    closed_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +80,9 @@ class CaseDetail:
     definition_hash: str
     initial_data: dict[str, Any]  # Any: JSON of the definition's making
     snapshot: Snapshot | None
+    # Of a sub-case: the case at the top, and how many cases are above it.
+    root: str | None = None
+    depth: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +135,32 @@ async def find(
 
 async def read(connection: AsyncConnection, tenant: str, case_id: str) -> CaseDetail:
     """Return a case; raises CaseNotFound."""
-    query = select(*_SUMMARY, Case.definition_hash, Case.initial_data, Case.snapshot).where(
-        Case.tenant == tenant, Case.id == case_id
-    )
+    query = select(
+        *_SUMMARY, Case.definition_hash, Case.initial_data, Case.snapshot, Case.root, Case.depth
+    ).where(Case.tenant == tenant, Case.id == case_id)
     row = (await connection.execute(query)).one_or_none()
     if row is None:
         raise CaseNotFound(case_id)
     snapshot = None if row.snapshot is None else Snapshot.model_validate(row.snapshot)
-    return CaseDetail(_summary(row), row.definition_hash, row.initial_data, snapshot)
+    return CaseDetail(
+        _summary(row), row.definition_hash, row.initial_data, snapshot, row.root, row.depth
+    )
+
+
+async def children(
+    connection: AsyncConnection, tenant: str, case_id: str, *, limit: int
+) -> list[ChildCase]:
+    """Return the sub-cases that a case runs or has run, those opened last first."""
+    query = (
+        select(*_CHILD)
+        .where(Case.tenant == tenant, Case.parent == case_id)
+        .order_by(Case.opened_at.desc(), Case.id)
+        .limit(limit)
+    )
+    return [
+        ChildCase(**{**row._mapping, "status": CaseStatus(row.status)})
+        for row in await connection.execute(query)
+    ]
 
 
 async def messages(
@@ -180,6 +216,7 @@ async def open_counts(connection: AsyncConnection) -> dict[tuple[str, str], int]
 
 
 _SUMMARY = tuple(getattr(Case, name) for name in CaseSummary.__dataclass_fields__)
+_CHILD = tuple(getattr(Case, name) for name in ChildCase.__dataclass_fields__)
 _MESSAGE = tuple(getattr(Message, name) for name in CaseMessage.__dataclass_fields__)
 
 

@@ -25,6 +25,7 @@ class StoredDefinition:
     document: str
     created_at: datetime
     created_by: str
+    soundness: str | None = None
 
 
 async def register(
@@ -35,10 +36,12 @@ async def register(
     content_hash: str,
     by: str,
     now: datetime,
+    soundness: str | None = None,
 ) -> tuple[StoredDefinition, bool]:
     """Return the version with this content, and whether it is new.
 
-    The same content of the same definition is always the same version. Needs a transaction
+    The same content of the same definition is always the same version, with the `soundness` that
+    was found when it came first. Needs a transaction
     that writes.
     """
     for attempt in range(1, REGISTER_ATTEMPTS + 1):
@@ -46,7 +49,7 @@ async def register(
         if known is not None:
             return known, False
         number = await _next_version(connection, tenant, definition)
-        version = StoredDefinition(definition, number, content_hash, document, now, by)
+        version = StoredDefinition(definition, number, content_hash, document, now, by, soundness)
         try:
             # On PostgreSQL another transaction may take the number, or bring the content,
             # between the look and the insert; only the savepoint is lost then.
@@ -120,10 +123,11 @@ _COLUMNS = (
     DefinitionVersion.document,
     DefinitionVersion.created_at,
     DefinitionVersion.created_by,
+    DefinitionVersion.soundness,
 )
 
 # A query for _COLUMNS.
-_Query = Select[str, int, str, str, datetime, str]
+_Query = Select[str, int, str, str, datetime, str, str | None]
 
 
 def _versions(tenant: str, definition: str) -> _Query:
@@ -156,5 +160,6 @@ async def _insert(connection: AsyncConnection, tenant: str, version: StoredDefin
             document=version.document,
             created_at=version.created_at,
             created_by=version.created_by,
+            soundness=version.soundness,
         )
     )

@@ -82,6 +82,8 @@ class DefinitionVersion(Table):
     document: Mapped[str]
     created_at: Mapped[datetime]
     created_by: Mapped[str] = mapped_column(String(128))
+    # What the check said at registration; none for versions of before there was one.
+    soundness: Mapped[str | None] = mapped_column(String(16))
 
 
 class MailboxStatus(StrEnum):
@@ -244,6 +246,8 @@ class Case(Table):
         Index("cases_by_status", "tenant", "status", "opened_at"),
         Index("cases_by_customer", "tenant", "customer"),
         Index("cases_by_predecessor", "tenant", "follows"),
+        Index("cases_by_parent", "tenant", "parent"),
+        Index("cases_by_root", "tenant", "root"),
     )
     tenant: Mapped[str] = mapped_column(String(64), primary_key=True)
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
@@ -270,6 +274,14 @@ class Case(Table):
     snapshot: Mapped[dict[str, Any] | None]
     # A contracts.case.Carried of a closed case whose definition lets mail reach it again.
     carried: Mapped[dict[str, Any] | None]
+    # Of a sub-case: the case that runs it and by which action, the case at the top, and how many
+    # cases are above it. `net` is which net of its definition it runs; None is the main one.
+    parent: Mapped[str | None] = mapped_column(String(32))
+    parent_firing: Mapped[int | None]
+    parent_index: Mapped[int | None]
+    root: Mapped[str | None] = mapped_column(String(32))
+    net: Mapped[str | None] = mapped_column(String(64))
+    depth: Mapped[int] = mapped_column(default=0)
 
 
 class Participant(Table):

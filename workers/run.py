@@ -19,6 +19,7 @@ from activities.casework import Casework
 from activities.reading import Readings
 from activities.reconciling import Reconciling
 from activities.sorting import Ask, Sorting
+from activities.subcases import Subcases
 from activities.watching import Watching
 from clients.dns import DnsResolver
 from contracts.logs import configure_logs
@@ -107,6 +108,7 @@ def cases_worker(shared: Parts) -> Worker:
             casework.send,
             casework.send_row,
             Readings(shared.database).reading,
+            Subcases(shared.database, shared.delivery.temporal).open_subcase,
         ],
         workflow_runner=workflow_runner(),
         max_cached_workflows=CACHED_WORKFLOWS,

@@ -10,15 +10,27 @@ from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.catalogue import CLASSIFY, SEND, call
-    from cases.actions import Classify, Close, Command, Notify, Perform, Reply, ReportUnhandled
+    from cases.actions import (
+        Classify,
+        Close,
+        Command,
+        Notify,
+        Perform,
+        Reply,
+        ReportUnhandled,
+        Subcase,
+        Withdraw,
+    )
     from cases.declarations import ClassifierKind
     from cases.definitions import definition_of
     from cases.events import ActionEnded, Ending, Event
     from cases.state import CaseState
     from contracts.case import Carried, CaseInput, PinnedDefinition
     from contracts.outbox import ClassifyRequest, Outcome, SendOutcome, SendRequest
+    from contracts.subcases import SubcaseEnded, SubcaseRequest
     from workflows import refusals, requests, views
     from workflows.records import Records
+    from workflows.subcases import Subcases
 
 # The server takes 2,000 pending activities; new events wait while so many are under way.
 ACTIVITIES_UNDER_WAY = 500
@@ -42,6 +54,7 @@ class Actions:
         self._sends: dict[tuple[int, int], SendRequest] = {}
         self._classifications: dict[tuple[int, int], ClassifyRequest] = {}
         self._let_go: set[tuple[int, int]] = set()
+        self._subcases = Subcases(start, pinned, records, self.endings, self.tasks)
 
     @property
     def has_room(self) -> bool:
@@ -63,6 +76,16 @@ class Actions:
         """Return the classifications that have not ended."""
         return list(self._classifications.values())
 
+    @property
+    def subcases(self) -> list[SubcaseRequest]:
+        """Return the sub-cases that have not ended."""
+        return self._subcases.awaited
+
+    @property
+    def withdrawing(self) -> list[SubcaseRequest]:
+        """Return the sub-cases that have still to be told to end."""
+        return self._subcases.withdrawing
+
     def obey(self, command: Command, state: CaseState) -> None:
         """Do a command; `state` is the case's after the step that gave it."""
         match command:
@@ -72,6 +95,10 @@ class Actions:
                 self._new_sends.append(
                     requests.send_request(self._start, self._hash, command, action, state)
                 )
+            case Perform(action=Subcase() as action):
+                self._subcases.run(command, action, state.depth)
+            case Withdraw():
+                self._subcases.withdraw(command.firing, command.index)
             case ReportUnhandled():
                 self._new_sends.append(requests.notice_request(self._start, self._hash, command))
             case Close():
@@ -83,6 +110,15 @@ class Actions:
             self._spawn(self._run_send(request))
         for classification in carried.classifications:
             self._spawn(self._run_classify(classification))
+        self._subcases.ask_again()
+
+    def hear_subcase(self, ended: SubcaseEnded) -> None:
+        """Take the word of a sub-case that it has ended."""
+        self._subcases.hear(ended)
+
+    def withdraw_subcases(self) -> None:
+        """Tell all sub-cases to end, since the case has."""
+        self._subcases.withdraw_all()
 
     def take_new(self) -> list[SendRequest]:
         """Return the mails that have been commanded and not asked for yet."""

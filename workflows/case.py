@@ -2,15 +2,12 @@
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import assert_never
 
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.catalogue import RECORD, call
-    from cases import engine
     from cases.compile import net_of
     from cases.declarations import ClosedPolicy
     from cases.definitions import definition_of
@@ -18,8 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from cases.engine import Step
     from cases.errors import CaseError
     from cases.events import EMAIL, ActionEnded, Event, TimePassed
-    from cases.outlook import deadlines
-    from cases.state import RECEIVED_COUNTS, CaseState, CaseStatus
+    from cases.state import RECEIVED_COUNTS, CaseStatus
     from contracts.case import (
         CANCEL_EVENT,
         CASE_WORKFLOW,
@@ -29,11 +25,15 @@ with workflow.unsafe.imports_passed_through():
         CaseInput,
         PinnedDefinition,
     )
+    from contracts.model import Json
     from contracts.steps import CaseEvent, Snapshot, StepRecord
+    from contracts.subcases import SUBCASE_ENDED_SIGNAL, WITHDRAW_SIGNAL, SubcaseEnded
     from workflows import views
     from workflows.actions import Actions
+    from workflows.core import Core
     from workflows.inputs import event_of, input_of
     from workflows.records import Records
+    from workflows.subcases import tell_parent
     from workflows.timer import DeadlineTimer
     from workflows.watermark import Watermark
 
@@ -56,11 +56,14 @@ class CaseWorkflow:
         carried = start.carried
         self._start = start
         self._pinned = pinned
-        self._net = net_of(pinned.document)
-        self._after_close = definition_of(pinned.document).after_close.policy
-        self._state: CaseState | None = (
-            load_state(self._net, carried.core) if carried is not None else None
+        net = net_of(pinned.document, start.net)
+        # A sub-case has told its parent how it ended: a later mail to it goes to its parent.
+        self._after_close = (
+            definition_of(pinned.document).after_close.policy
+            if start.parent is None
+            else ClosedPolicy.FOLLOW_UP
         )
+        self._core = Core(net, load_state(net, carried.core) if carried is not None else None)
         self._records = Records(start)
         self._actions = Actions(start, pinned, self._records)
         self._inbox: deque[CaseEvent] = deque(carried.inbox if carried else ())
@@ -70,6 +73,7 @@ class CaseWorkflow:
         self._watermark = Watermark(start, self._seen.__contains__)
         self._timer = DeadlineTimer()
         self._cancelled = False
+        self._withdrawn = carried.withdrawn if carried else False
 
     @workflow.signal(name=TAKE_SIGNAL)
     def take(self, events: list[CaseEvent]) -> None:
@@ -81,6 +85,16 @@ class CaseWorkflow:
             elif all(event.id != queued.id for queued in self._inbox):
                 self._records.applied.append(event.id)
         self._inbox = deque(sorted(self._inbox, key=lambda event: (event.at, event.id)))
+
+    @workflow.signal(name=SUBCASE_ENDED_SIGNAL)
+    def subcase_ended(self, ended: SubcaseEnded) -> None:
+        """Hear how a sub-case has ended."""
+        self._actions.hear_subcase(ended)
+
+    @workflow.signal(name=WITHDRAW_SIGNAL)
+    def withdraw(self) -> None:
+        """End where the case stands: its parent does not wait for it any more."""
+        self._withdrawn = True
 
     @workflow.query(name=OUTLOOK_QUERY)
     def outlook(self) -> Snapshot:
@@ -104,27 +118,12 @@ class CaseWorkflow:
     # Steps of the core.
 
     @property
-    def _core(self) -> CaseState:
-        if self._state is None:
-            raise CaseError("the case has not been opened")
-        return self._state
-
-    @property
     def _ended(self) -> bool:
-        return self._cancelled or self._core.status is CaseStatus.CLOSED
+        return self._cancelled or self._core.state.status is CaseStatus.CLOSED
 
     def _open(self) -> None:
-        opening = self._start.opening
-        self._records.applied.append(opening.id)
-        self._absorb(
-            engine.start(
-                self._net,
-                self._start.data,
-                workflow.now(),
-                event_of(opening),
-                core_version=self._start.core_version,
-            )
-        )
+        self._records.applied.append(self._start.opening.id)
+        self._absorb(self._core.open(self._start))
 
     def _begin_again(self, policy: ClosedPolicy) -> None:
         """Let the mail wake the closed case that starts this run, unless the case has had it."""
@@ -139,34 +138,26 @@ class CaseWorkflow:
         """Do what a mail does that reaches the closed case."""
         self._records.applied.append(mail.id)
         self._records.correlation_id = mail.correlation_id
-        match policy:
-            case ClosedPolicy.REOPEN:
-                do = engine.reopen
-            case ClosedPolicy.ANSWER:
-                do = engine.answer
-            case ClosedPolicy.FOLLOW_UP:
-                raise CaseError("a mail to a case with this policy opens a follow-up")
-            case _:
-                assert_never(policy)
-        self._absorb(do(self._net, self._core, event_of(mail), workflow.now()))
+        self._absorb(self._core.wake(policy, event_of(mail)))
 
     async def _drive(self) -> None:
         """Take what comes and what is due until the case has ended."""
         while not self._ended:
             self._advance()
-            self._watermark.keep(self._next_due())
+            self._watermark.keep(self._core.next_due)
             await self._flush()
             if self._ended:
                 return
             if workflow.info().is_continue_as_new_suggested():
                 await self._continue_as_new()
             if not self._watermark.is_asking:
-                self._timer.keep(self._next_due())
+                self._timer.keep(self._core.next_due)
             await workflow.wait_condition(self._has_news)
 
     def _has_news(self) -> bool:
         heard = self._actions.has_news or self._records.applied or self._watermark.has_answer
-        return bool(heard) or self._may_take() or self._is_due() or self._reading_changed()
+        comes = self._may_take() or self._is_due() or self._withdrawn
+        return bool(heard) or comes or self._reading_changed()
 
     def _may_take(self) -> bool:
         """Tell whether the next event can be taken now, which a deadline may come before."""
@@ -181,10 +172,6 @@ class CaseWorkflow:
         """Tell whether people have still to be shown that a deadline waits for its mailbox."""
         return self._watermark.waits_until != self._records.shown_reading
 
-    def _next_due(self) -> datetime | None:
-        pending = deadlines(self._net, self._core)
-        return pending[0].due if pending else None
-
     def _advance(self) -> None:
         """Step through what has come and what is due, as much as one record holds.
 
@@ -192,9 +179,11 @@ class CaseWorkflow:
         deadline waits for its mailbox, what comes is not held up.
         """
         for _ in range(STEPS_A_RECORD):
-            if self._ended:
+            if self._withdrawn and not self._ended:
+                self._cancel("the case that ran it")
+            if self._ended or self._records.is_full:
                 return
-            due = self._next_due()
+            due = self._core.next_due
             is_due = due is not None and due <= workflow.now()
             in_time = self._inbox and (
                 due is None
@@ -215,16 +204,18 @@ class CaseWorkflow:
         self._records.applied.append(event.id)
         self._records.correlation_id = event.correlation_id
         if event.type == CANCEL_EVENT:
-            self._cancelled = True
-            self._records.note({"kind": "cancelled", "by": event.data.get("by")})
+            self._cancel(event.data.get("by"))
             return
-        self._step(input_of(event, self._core))
+        self._step(input_of(event, self._core.state))
+
+    def _cancel(self, by: Json) -> None:
+        self._cancelled = True
+        self._records.note({"kind": "cancelled", "by": by})
 
     def _step(self, given: Event | ActionEnded | TimePassed) -> None:
-        self._absorb(engine.step(self._net, self._core, given, workflow.now()))
+        self._absorb(self._core.step(given))
 
     def _absorb(self, step: Step) -> None:
-        self._state = step.state
         for entry in step.trace:
             self._records.note(views.json_of(entry.to_json()))
         for command in step.commands:
@@ -234,21 +225,28 @@ class CaseWorkflow:
 
     def _view(self) -> Snapshot:
         return views.snapshot(
-            self._net,
-            self._core,
+            self._core.net,
+            self._core.state,
             self._records.revision,
             cancelled=self._cancelled,
             waits_for_mailbox_until=self._watermark.waits_until,
         )
 
+    def _shown(self) -> Snapshot:
+        """Return the case as it is now; one that can't be shown is parked, and can."""
+        shown: list[Snapshot] = []
+        self._absorb(self._core.show(lambda: shown.append(self._view())))
+        return shown[0] if shown else self._view()
+
     async def _flush(self) -> None:
         """Record what was done since the last time, with the first mail that goes out, if any."""
-        record = self._take_record()
+        is_full = self._records.is_full
+        record = self._take_record(whatever=is_full)
         sends = self._actions.take_new()
         if record is not None:
             self._records.show(record.snapshot)
             # The end is recorded by itself: a later record must not come before it.
-            if sends and not self._ended:
+            if sends and not self._ended and not is_full:
                 sends[0] = sends[0].model_copy(update={"record": record})
             else:
                 await self._record(record)
@@ -258,14 +256,18 @@ class CaseWorkflow:
         self, returned: Sequence[int] = (), *, whatever: bool = False
     ) -> StepRecord | None:
         """Return what is to be recorded; at the end with what a later mail needs."""
-        record = self._records.take(self._view(), returned, whatever=whatever)
+        record = self._records.take(self._shown(), returned, whatever=whatever)
         if record is None or not self._may_wake:
             return record
-        kept = self._carried().model_copy(update={"sends": [], "classifications": [], "inbox": []})
+        nothing: dict[str, list[Json]] = {
+            name: [] for name in ("sends", "classifications", "subcases", "withdrawing", "inbox")
+        }
+        kept = self._carried().model_copy(update=nothing)
         return record.model_copy(update={"carried": kept.model_dump(mode="json")})
 
     async def _record(self, record: StepRecord) -> None:
         await call(RECORD, record, tenant=self._start.tenant, summary="record the step")
+        self._records.have_been_written()
 
     # Time.
 
@@ -273,7 +275,8 @@ class CaseWorkflow:
         """Tell whether a deadline that is due may fire now, as far as its mailbox is concerned."""
         if self._start.mailbox_id is None:
             return True
-        reads_first = self._core.core_version >= RECEIVED_COUNTS or workflow.patched(READS_FIRST)
+        version = self._core.state.core_version
+        reads_first = version >= RECEIVED_COUNTS or workflow.patched(READS_FIRST)
         return not reads_first or self._watermark.may_fire(due)
 
     def _pass_time(self, due: datetime) -> None:
@@ -282,7 +285,7 @@ class CaseWorkflow:
         if shortfall is not None:
             self._records.note({"kind": "unread", "notes": [shortfall]})
         self._watermark.forget()
-        by_itself = self._core.core_version >= RECEIVED_COUNTS
+        by_itself = self._core.state.core_version >= RECEIVED_COUNTS
         self._step(TimePassed(due if by_itself else None))
 
     # Ends.
@@ -299,8 +302,11 @@ class CaseWorkflow:
         Returns whether a mail has come meanwhile that wakes the case.
         """
         self._stop_waiting()
+        self._actions.withdraw_subcases()
         await self._return_unused()
-        while not self._is_woken and (self._actions.tasks or self._actions.has_news):
+        if not self._withdrawn:
+            await tell_parent(self._start, self._core.state, cancelled=self._cancelled)
+        while not self._is_woken and self._has_to_finish:
             await workflow.wait_condition(self._has_news_after_end)
             self._actions.report_endings()
             await self._return_unused()
@@ -309,6 +315,11 @@ class CaseWorkflow:
         self._actions.let_go()
         self._wake(self._after_close, self._inbox.popleft())
         return True
+
+    @property
+    def _has_to_finish(self) -> bool:
+        unused = any(map(self._is_unused, self._inbox))
+        return unused or bool(self._actions.tasks or self._actions.has_news)
 
     @property
     def _is_woken(self) -> bool:
@@ -326,9 +337,9 @@ class CaseWorkflow:
 
     async def _return_unused(self) -> None:
         """Record the end with every event that is left; a signal may come meanwhile."""
-        rows = [views.row_of(event.id) for event in self._core.waiting]
+        rows = [views.row_of(event.id) for event in self._core.state.waiting]
         waiting = [row for row in rows if row is not None]
-        self._state = replace(self._core, waiting=())
+        self._core.forget_waiting()
         while True:
             returned = waiting + self._take_unused()
             waiting = []
@@ -379,7 +390,7 @@ class CaseWorkflow:
 
     def _carried(self) -> Carried:
         return Carried(
-            core=views.json_of(dump_state(self._core)),
+            core=views.json_of(dump_state(self._core.state)),
             revision=self._records.revision,
             trace_seq=self._records.trace_seq,
             inbox=list(self._inbox),
@@ -387,4 +398,7 @@ class CaseWorkflow:
             reading_since=self._watermark.since,
             sends=self._actions.sends,
             classifications=self._actions.classifications,
+            subcases=self._actions.subcases,
+            withdrawing=self._actions.withdrawing,
+            withdrawn=self._withdrawn,
         )

@@ -1,7 +1,7 @@
 """Events of the ledger as inputs of the core."""
 
 from cases.events import RESOLVED, ActionEnded, Ending, Event
-from cases.state import CaseState
+from cases.state import CaseState, waits_for
 from contracts.case import RESOLVED_EVENT
 from contracts.steps import CaseEvent
 
@@ -20,13 +20,7 @@ def input_of(event: CaseEvent, state: CaseState) -> Event | ActionEnded:
     if event.type != RESOLVED_EVENT:
         return event_of(event)
     firing, index = event.data.get("firing"), event.data.get("index")
-    if isinstance(firing, int) and isinstance(index, int) and _waits_for(state, firing, index):
+    if isinstance(firing, int) and isinstance(index, int) and waits_for(state, firing, index):
         ending = Ending.DONE if event.data.get("outcome") == Ending.DONE else Ending.FAILED
         return ActionEnded(firing, index, ending, {"reason": event.data.get("reason")})
     return Event(id=str(event.id), type=RESOLVED, at=event.at, data=event.data)
-
-
-def _waits_for(state: CaseState, firing: int, index: int) -> bool:
-    running = state.running.get(firing)
-    inside = running is not None and running.position == index + 1
-    return inside or (firing, index) in state.beside

@@ -13,6 +13,10 @@ with workflow.unsafe.imports_passed_through():
     from contracts.steps import Snapshot, StepRecord, TraceLine
     from workflows import views
 
+# Waiting for a record gives the workflow's thread back: steps that fire a thousand tasks each would
+# otherwise hold it beyond the two seconds after which Temporal takes it for dead.
+LINES_A_RECORD = 2_000
+
 
 class Records:
     """The trace and the taken events of a case, until a record takes them along."""
@@ -27,15 +31,26 @@ class Records:
         self.applied: list[int] = []
         self.correlation_id = start.opening.correlation_id
         self._trace: list[TraceLine] = []
+        self._lines = 0
         self._recorded: Snapshot | None = None
         self.shown_reading: datetime | None = None
         self._shown: tuple[str, str | None] | None = None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether what is noted has to be written, and waited for, before there is more."""
+        return self._lines >= LINES_A_RECORD
+
+    def have_been_written(self) -> None:
+        """Begin anew to count the lines."""
+        self._lines = 0
 
     def note(self, entry: dict[str, Json]) -> None:
         """Add an entry to the trace."""
         # Counted, not taken from the clock: a workflow task that is done again gives each entry
         # the number that it had, and so writes it once.
         self.trace_seq += 1
+        self._lines += 1
         self._trace.append(TraceLine(seq=self.trace_seq, at=workflow.now(), entry=entry))
 
     def put_back(self, record: StepRecord | None) -> None:

@@ -10,7 +10,7 @@ from api.inputs import Body, EmailAddress, Line, UtcTime
 from cases.limits import MAX_DATA_BYTES
 from cases.notation import EventType
 from contracts.steps import Deadline, WaitingEvent
-from store.cases import CaseDetail, CaseFilter, CaseMessage, CaseSummary, TraceStep
+from store.cases import CaseDetail, CaseFilter, CaseMessage, CaseSummary, ChildCase, TraceStep
 from store.cursors import Page
 from store.ledger_views import OutboxRow
 from store.tables import CaseStatus
@@ -146,6 +146,11 @@ class CaseView(Body):
     waits_for_mailbox_until: datetime | None = Field(
         description="A deadline that is due waits until the mailbox has been read up to this time."
     )
+    parent: str | None = Field(description="Of a sub-case: the case that runs it.")
+    root: str | None = Field(description="Of a sub-case: the case at the top.")
+    net: str | None = Field(description="Which net of its definition a sub-case runs.")
+    depth: int = Field(description="How many cases are above it.")
+    children: list[ChildCase] = Field(description="Its sub-cases, those opened last first.")
     messages: MessageList
     trace: TraceList
     outbox: list[OutboxRow]
@@ -157,6 +162,7 @@ class CaseView(Body):
         messages: Page[CaseMessage],
         trace: Page[TraceStep],
         outbox: list[OutboxRow],
+        children: list[ChildCase],
     ) -> Self:
         """Return a case with what belongs to it; before its first step it has only its start."""
         summary, now = case.summary, case.snapshot
@@ -186,6 +192,11 @@ class CaseView(Body):
             running=now.running if now else [],
             parked=now.parked if now else None,
             waits_for_mailbox_until=now.waits_for_mailbox_until if now else None,
+            parent=summary.parent,
+            root=case.root,
+            net=summary.net,
+            depth=case.depth,
+            children=children,
             messages=MessageList(items=messages.items, next_cursor=messages.next_cursor),
             trace=TraceList(items=trace.items, next_cursor=trace.next_cursor),
             outbox=outbox,

@@ -29,6 +29,7 @@ router = APIRouter(prefix="/api/v1/cases", tags=["cases"], route_class=StrictRou
 FIRST_MESSAGES = 100
 FIRST_TRACE_STEPS = 200
 NEWEST_OUTBOX_ROWS = 100
+NEWEST_CHILDREN = 100
 
 Taken = TypeVar("Taken")
 
@@ -105,7 +106,8 @@ async def read(
         outbox = await ledger_views.outbox_rows(
             connection, tenant, case_id=id, limit=NEWEST_OUTBOX_ROWS
         )
-    return CaseView.of(case, messages, trace, outbox.items)
+        children = await cases.children(connection, tenant, id, limit=NEWEST_CHILDREN)
+    return CaseView.of(case, messages, trace, outbox.items, children)
 
 
 @router.get("/{id}/messages", responses=documented(400, 401, 404, 422, 503))

@@ -1,12 +1,15 @@
 """What definitions look like from outside."""
 
 import json
+from dataclasses import asdict
 from datetime import datetime
 from typing import Literal, Self
 
 from pydantic import Field, JsonValue
 
 from api.inputs import Body
+from cases.soundness.verdict import Finding, Severity, Soundness
+from cases.soundness.verdict import Kind as FindingKind
 from store.definitions import StoredDefinition
 
 
@@ -36,6 +39,9 @@ class VersionSummary(Body):
     hash: str
     created_at: datetime
     created_by: str
+    soundness: Soundness | None = Field(
+        description="What the check said when it was registered; null for versions before that."
+    )
 
     @classmethod
     def of(cls, stored: StoredDefinition) -> Self:
@@ -61,12 +67,34 @@ class Versions(Body):
     items: list[VersionSummary]
 
 
+class FoundInNet(Body):
+    """Something odd about a definition; `witness` are the tasks that lead there, in order."""
+
+    kind: FindingKind
+    severity: Severity
+    place: str
+    message: str
+    witness: list[str]
+    possible: bool = Field(description="Only if guards that read the same data may disagree.")
+
+    @classmethod
+    def of(cls, finding: Finding) -> Self:
+        """Return a finding for the outside."""
+        return cls(**{**asdict(finding), "witness": list(finding.witness)})
+
+
 class Verdict(Body):
-    """A definition that could be registered, and the hash that its version would have."""
+    """What the check of a well-formed definition says, and the hash that its version would have.
+
+    An `unsound` one is only registered with `force`; `unknown` means that it was too large to be
+    looked at in the time there is.
+    """
 
     valid: Literal[True] = True
     id: str
     hash: str
+    verdict: Soundness
+    findings: list[FoundInNet]
 
 
 def _facts(stored: StoredDefinition) -> dict[str, object]:
@@ -76,4 +104,5 @@ def _facts(stored: StoredDefinition) -> dict[str, object]:
         "hash": stored.hash,
         "created_at": stored.created_at,
         "created_by": stored.created_by,
+        "soundness": None if stored.soundness is None else Soundness(stored.soundness),
     }

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 import anyio.to_thread
-from fastapi import APIRouter, Path, Response, status
+from fastapi import APIRouter, Path, Query, Response, status
 from pydantic import JsonValue
 
 from api.auth.principal import PrincipalDep
@@ -11,7 +11,8 @@ from api.inputs import DefinitionId
 from api.problems import documented
 from api.services import ServicesDep
 from api.strict_json import StrictRoute
-from api.workflows.models import Spec, Verdict, Version, Versions, VersionSummary
+from api.workflows.models import FoundInNet, Spec, Verdict, Version, Versions, VersionSummary
+from cases.declarations import Definition
 from cases.definitions import content_hash, definition_schema
 from cases.errors import DefinitionInvalid, Problem
 from contracts.clock import utc_now
@@ -33,34 +34,54 @@ RESERVED_IDS = frozenset({"schema", "validate"})
     | {200: {"model": Version, "description": "This content was registered before."}},
 )
 async def register(
-    body: Spec, principal: PrincipalDep, services: ServicesDep, response: Response
+    body: Spec,
+    principal: PrincipalDep,
+    services: ServicesDep,
+    response: Response,
+    force: Annotated[
+        bool, Query(description="Register it although it is unsound; the version says so.")
+    ] = False,
 ) -> Version:
-    """Register a definition, or a new version of one; the same content is the same version."""
-    definition_id, document = await anyio.to_thread.run_sync(_checked, body.spec)
+    """Register a definition, or a new version of one; the same content is the same version.
+
+    An unsound one is refused, with the way to each fault in `problems`, unless `force` is set.
+    """
+    definition, document = await anyio.to_thread.run_sync(_checked, body.spec)
+    report = await anyio.to_thread.run_sync(registration.judged, definition)
+    if not force:
+        registration.refuse_unsound(report)
     async with services.database.write() as connection:
         stored, created = await definitions.register(
             connection,
             principal.tenant,
-            definition_id,
+            definition.id,
             document,
             content_hash(document),
             principal.username,
             utc_now(),
+            report.verdict,
         )
     if not created:
         response.status_code = status.HTTP_200_OK
-    response.headers["Location"] = f"{router.prefix}/{definition_id}/versions/{stored.version}"
+    response.headers["Location"] = f"{router.prefix}/{definition.id}/versions/{stored.version}"
     return Version.of(stored)
 
 
 @router.post("/validate", responses=documented(400, 401, 413, 415, 422))
 async def validate(body: Spec, principal: PrincipalDep) -> Verdict:
-    """Say whether a definition could be registered, without saving it.
+    """Say whether a definition is sound, without saving it.
 
-    One that could not is answered as by registering: 422, with every mistake in `problems`.
+    One that is not well-formed is answered as by registering: 422, with every mistake in
+    `problems`.
     """
-    definition_id, document = await anyio.to_thread.run_sync(_checked, body.spec)
-    return Verdict(id=definition_id, hash=content_hash(document))
+    definition, document = await anyio.to_thread.run_sync(_checked, body.spec)
+    report = await anyio.to_thread.run_sync(registration.judged, definition)
+    return Verdict(
+        id=definition.id,
+        hash=content_hash(document),
+        verdict=report.verdict,
+        findings=[FoundInNet.of(finding) for finding in report.findings],
+    )
 
 
 @router.get("/schema", responses=documented(401))
@@ -120,10 +141,10 @@ async def read_version(
     return Version.of(stored)
 
 
-def _checked(spec: dict[str, JsonValue]) -> tuple[str, str]:
-    """Return a definition's id and canonical text; raises DefinitionInvalid."""
+def _checked(spec: dict[str, JsonValue]) -> tuple[Definition, str]:
+    """Return a definition and its canonical text; raises DefinitionInvalid."""
     definition, document = registration.checked(spec)
     if definition.id in RESERVED_IDS:
         message = f"{definition.id!r} is an address of the API: choose another id"
         raise DefinitionInvalid([Problem("id", message)])
-    return definition.id, document
+    return definition, document

@@ -175,6 +175,27 @@ async def test_a_case_shows_its_newest_step_with_mails_and_trace(api: Api, quest
     assert rest["next_cursor"] is None
 
 
+async def test_a_case_shows_its_sub_cases_and_these_what_runs_them(api: Api, question: str) -> None:
+    parent = await started(api)
+    child = await started(api)
+    async with api.services.database.write() as connection:
+        await connection.execute(
+            update(Case)
+            .where(Case.id == child)
+            .values(parent=parent, parent_firing=1, root=parent, net="look", depth=1)
+        )
+    above = (await api.ask("GET", f"{URL}/{parent}")).json()
+    below = (await api.ask("GET", f"{URL}/{child}")).json()
+    assert [(one["id"], one["net"], one["status"]) for one in above["children"]] == [
+        (child, "look", "open")
+    ]
+    assert (above["parent"], above["depth"]) == (None, 0)
+    shown = [below[name] for name in ("parent", "root", "net", "depth", "children")]
+    assert shown == [parent, parent, "look", 1, []]
+    listed = (await api.ask("GET", URL)).json()["items"]
+    assert {one["id"]: one["parent"] for one in listed} == {parent: None, child: parent}
+
+
 async def test_lists_keep_their_place_while_cases_are_added(api: Api, question: str) -> None:
     first = [await started(api) for _ in range(5)]
     seen: list[str] = []

@@ -1,5 +1,7 @@
 """Registering and reading case definitions."""
 
+from typing import Any
+
 from tests.api.conftest import SPEC, Api, assert_problem
 
 URL = "/api/v1/workflows"
@@ -47,7 +49,7 @@ async def test_validating_saves_nothing(api: Api) -> None:
 async def test_the_schema_of_definitions_is_published(api: Api) -> None:
     schema = (await api.ask("GET", f"{URL}/schema")).json()
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
-    assert "states" in schema["properties"]
+    assert {"StatesDefinition", "TasksDefinition"} <= set(schema["$defs"])
 
 
 async def test_an_id_that_is_an_address_of_the_api_is_refused(api: Api) -> None:
@@ -93,3 +95,35 @@ async def test_a_template_may_read_what_lies_in_declared_fields(api: Api) -> Non
     rows, order = {"type": "array", "items": {"type": "object"}}, {"type": "object"}
     answer = await api.ask("POST", URL, {"spec": _with_template(text, rows=rows, order=order)})
     assert answer.status_code == 201, answer.text
+
+
+DEADLOCK: Any = {  # Any: JSON values
+    "id": "stuck",
+    "start": "choose",
+    "tasks": {
+        "choose": {
+            "split": "xor",
+            "to": [
+                {"to": "join", "when": {"field": "data.x", "op": "exists"}},
+                "other",
+            ],
+        },
+        "other": {"to": ["join"]},
+        "join": {"to": ["done"]},
+    },
+    "conditions": {"done": {"final": True}},
+    "data": {"x": {"type": "string"}},
+}
+
+
+async def test_an_unsound_definition_is_refused_with_the_way_there_unless_forced(api: Api) -> None:
+    judged = await api.ask("POST", f"{URL}/validate", json={"spec": DEADLOCK})
+    assert judged.status_code == 200
+    assert judged.json()["verdict"] == "unsound"
+    assert judged.json()["findings"][0]["witness"] == ["choose"]
+    refused = await api.ask("POST", URL, json={"spec": DEADLOCK})
+    assert refused.status_code == 422
+    assert "after choose" in refused.json()["problems"][0]["message"]
+    forced = await api.ask("POST", f"{URL}?force=true", json={"spec": DEADLOCK})
+    assert forced.status_code == 201
+    assert forced.json()["soundness"] == "unsound"

@@ -55,13 +55,14 @@ class Case:
         data: Mapping[str, JSON] | None = None,
         event: Event | None = None,
         now: datetime = NOON,
+        depth: int = 0,
     ) -> None:
         self.net = net
         self.now = now
         self.commands: list[Command] = []
         self.trace: list[TraceEntry] = []
         self.consumed: list[str] = []
-        self.last = self._note(start(net, data or {}, now, event))
+        self.last = self._note(start(net, data or {}, now, event, depth=depth))
 
     @property
     def state(self) -> CaseState:

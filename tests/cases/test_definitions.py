@@ -288,8 +288,8 @@ def test_a_guard_may_be_as_deep_and_wide_as_its_caps_and_no_more() -> None:
         ({"id": "a\x00b"}, "NUL"),
         ({"id": "\ud800"}, "surrogate"),
         ({"\ud800": 1}, "surrogate"),
-        ({"id": "x" * 300_000}, "too large"),
-        ({"id": [0] * 200_000}, "too large"),
+        ({"id": "x" * 600_000}, "too large"),
+        ({"id": [0] * 400_000}, "too large"),
     ],
 )
 def test_what_is_not_json_is_refused(written: object, said: str) -> None:
@@ -346,8 +346,8 @@ def test_the_canonical_text_says_the_same_definition() -> None:
 
 
 def test_a_definition_whose_canonical_text_could_not_be_read_again_is_refused() -> None:
-    lines = {f"t{n}": {"text": "\n" * 100_000} for n in range(2)}
-    assert "larger than 256 KiB" in messages(spec({"a": END}, templates=lines))[0]
+    lines = {f"t{n}": {"text": "\n" * 200_000} for n in range(2)}
+    assert "larger than 512 KiB" in messages(spec({"a": END}, templates=lines))[0]
     many = spec({"a": {"enter": ["classify"] * 50, "on": [{"event": "x", "to": "a"}]}})
     assert definition_of(canonical_json(parse_definition(many)))
 
@@ -356,10 +356,14 @@ def test_the_schema_of_definitions_knows_the_short_forms() -> None:
     schema = definition_schema()
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert json.loads(json.dumps(schema)) == schema
-    assert {"enum": ["classify", "close"]} in schema["$defs"]["Action"]["anyOf"]
-    assert schema["$defs"]["Label"]["anyOf"][0]["type"] == "string"
-    assert schema["additionalProperties"] is False
-    assert "not" in schema["$defs"]["Condition"]["properties"]
+    parts = schema["$defs"]
+    assert {"enum": ["classify", "close", "compensate"]} in parts["Action"]["anyOf"]
+    for short in ("Label", "Arrow", "Waited", "TaskTrigger", "RunAction"):
+        assert parts[short]["anyOf"][0]["type"] == "string"
+    for notation in schema["anyOf"]:
+        assert parts[notation["$ref"].rpartition("/")[2]]["additionalProperties"] is False
+    assert len(schema["anyOf"]) == 2
+    assert "not" in parts["Condition"]["properties"]
 
 
 def test_case_data_must_fit_the_definition() -> None:

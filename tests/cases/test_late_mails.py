@@ -103,7 +103,8 @@ def test_a_wrong_policy_is_named_with_its_place(
     [
         (
             {"policy": "reopen"},
-            "the policy reopen needs `to`: name the state in which the case is open again",
+            "the policy reopen needs `to`: name the state, condition or task where the case is "
+            "open again",
         ),
         (
             {"policy": "answer", "template": "thanks", "to": "again"},

@@ -25,3 +25,18 @@ def test_the_definition_of_the_tutorial_is_valid() -> None:
     blocks = YAML.findall((DOCS / "tutorial.md").read_text("utf-8"))
     whole = next(block for block in blocks if block.startswith("id: "))
     assert parse_definition(parse_document(whole)).id == "refund"
+
+
+def test_every_net_of_the_page_on_tasks_and_conditions_is_valid() -> None:
+    declared = {
+        "id": "shown",
+        "templates": {"thanks": {"text": "Thanks"}, "sorry": {"text": "Sorry"}},
+        "teams": {"leads": ["leads@example.com"]},
+        "data": {
+            **{name: {"type": "number"} for name in ("amount", "limit")},
+            **{name: {"type": "array"} for name in ("orders", "answers")},
+        },
+    }
+    page = (DOCS / "how-to" / "write-tasks-and-conditions.md").read_text("utf-8")
+    for block in YAML.findall(page):
+        assert parse_definition({**declared, **parse_document(block)}).id == "shown"

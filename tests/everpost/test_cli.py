@@ -211,6 +211,20 @@ def test_a_held_reply_is_shown_with_its_time_like_all_others(logged_in: SmallApi
     assert f"  - fired (reply thanks: held until {local(due)})\n" in output
 
 
+def test_a_case_is_shown_with_its_sub_cases_and_what_runs_it(logged_in: SmallApi) -> None:
+    children = [
+        {"id": "c2", "net": "look", "status": "open", "state": "asked"},
+        {"id": "c3", "net": "look", "status": "closed", "state": "end"},
+    ]
+    case = {"id": "c1", "parent": "c0", "net": "check", "children": children}
+    logged_in.answers["GET /api/v1/cases/c1"] = (200, case)
+    assert everpost("cases", "show", "c1") == (
+        0,
+        "id           c1\nsub-case of  c0\nruns         check\n\n"
+        "Sub-cases:\n  c2 look: open in asked\n  c3 look: closed\n",
+    )
+
+
 def local(time: str) -> str:
     """Return a time as the command shows all times."""
     return datetime.fromisoformat(time).astimezone().strftime("%Y-%m-%d %H:%M:%S")

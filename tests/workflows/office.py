@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowHandle, WorkflowHistory
 
 from activities.sorting import Ask
 from cases.definitions import content_hash
@@ -131,6 +131,10 @@ class Office:
         """Return the handle of a case's workflow."""
         return self.parts.client.get_workflow_handle(case_workflow_id(self.tenant, case_id))
 
+    async def history(self, case_id: str) -> WorkflowHistory:
+        """Return the history of a case's newest run."""
+        return await self.workflow(case_id).fetch_history()
+
     async def snapshot(self, case_id: str) -> Snapshot | None:
         """Return the read model of a case."""
         async with self.parts.database.read() as connection:
@@ -148,6 +152,35 @@ class Office:
                 last = await self.snapshot(case_id)
                 if last is not None and state in last.states:
                     return last
+                await asyncio.sleep(0.02)
+
+    async def status(self, case_id: str) -> str:
+        """Return a case's status in the read model."""
+        async with self.parts.database.read() as connection:
+            found = await connection.execute(
+                select(Case.status).where(Case.tenant == self.tenant, Case.id == case_id)
+            )
+        return str(found.scalar_one())
+
+    async def until_status(self, case_id: str, status: str, seconds: float = 20) -> None:
+        """Return once a case has a status."""
+        async with asyncio.timeout(seconds):
+            while await self.status(case_id) != status:  # noqa: ASYNC110 (no event tells)
+                await asyncio.sleep(0.02)
+
+    async def until_children(self, case_id: str, count: int, seconds: float = 20) -> list[str]:
+        """Return the sub-cases of a case, oldest first, once it has so many that have started."""
+        query = (
+            select(Case.id)
+            .where(Case.tenant == self.tenant, Case.parent == case_id, Case.revision > 0)
+            .order_by(Case.parent_firing, Case.parent_index)
+        )
+        async with asyncio.timeout(seconds):
+            while True:
+                async with self.parts.database.read() as connection:
+                    found = list((await connection.execute(query)).scalars())
+                if len(found) >= count:
+                    return found
                 await asyncio.sleep(0.02)
 
     async def until_intake(self, row_id: int, *states: str, seconds: float = 20) -> None:
@@ -178,6 +211,24 @@ class Office:
             while (  # noqa: ASYNC110 (no event tells)
                 sum(row.state == "sent" for row in await self.outbox(case_id)) < count
             ):
+                await asyncio.sleep(0.02)
+
+    async def until_written(self, case_id: str, template: str, seconds: float = 20) -> None:
+        """Return once a case has a mail by a template in the outbox."""
+        async with asyncio.timeout(seconds):
+            while template not in [  # noqa: ASYNC110 (no event tells)
+                row.template for row in await self.outbox(case_id)
+            ]:
+                await asyncio.sleep(0.02)
+
+    async def until_under_way(self, case_id: str, count: int, seconds: float = 20) -> None:
+        """Return once so many activities of a case have begun and have not ended."""
+        async with asyncio.timeout(seconds):
+            while True:
+                case = await self.workflow(case_id).describe()
+                pending = case.raw_description.pending_activities
+                if len([one for one in pending if one.HasField("last_started_time")]) == count:
+                    return
                 await asyncio.sleep(0.02)
 
     async def until_waiting_for_mailbox(self, case_id: str, seconds: float = 20) -> Snapshot:

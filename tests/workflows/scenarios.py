@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
+from unittest.mock import patch
 
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHandle
 
+from cases import engine
 from contracts.case import TAKE_SIGNAL
 from contracts.clock import utc_now
 from contracts.ids import delivery_workflow_id, mailbox_workflow_id, outbox_workflow_id
@@ -18,7 +20,7 @@ from store import mailboxes
 from store.tables import MailboxStatus
 from tests.product.mails import customer_mail
 from tests.servers.smtp_sink import Fault
-from tests.workflows.definitions import DECISION, SUPPORT
+from tests.workflows.definitions import DECISION, FAMILY, RECURSION, SUPPORT, TRIP
 from tests.workflows.office import ADDRESS, MAILBOX, Office
 from workers.run import mail_worker
 
@@ -256,6 +258,95 @@ async def partly_refused(desk: Office) -> str:
     return desk.workflow(case_id).id
 
 
+async def ran_a_subcase(desk: Office) -> str:
+    """A case that runs a sub-case and goes on with what it returns."""
+    parent, child = await _family(desk, FAMILY)
+    await desk.door.accept(desk.tenant, child, "1", "told", {"what": "a hat"})
+    await desk.until_state(parent, "checked")
+    return desk.workflow(parent).id
+
+
+async def was_a_subcase(desk: Office) -> str:
+    """A sub-case that tells its parent how it ended."""
+    parent, child = await _family(desk, FAMILY)
+    await desk.door.accept(desk.tenant, child, "1", "told", {"what": "a hat"})
+    await desk.until_state(parent, "checked")
+    await desk.workflow(child).result()
+    return desk.workflow(child).id
+
+
+async def ran_a_subcase_over_two_runs(desk: Office) -> str:
+    """A case that continues as new while it runs a sub-case."""
+    parent, child = await _family(desk, FAMILY)
+    await desk.continue_as_new(parent)
+    await desk.door.accept(desk.tenant, child, "1", "told", {"what": "a hat"})
+    await desk.until_state(parent, "checked")
+    return desk.workflow(parent).id
+
+
+async def ran_itself(desk: Office) -> str:
+    """A sub-case of which the net runs itself."""
+    parent, child = await _family(desk, RECURSION)
+    await desk.door.accept(desk.tenant, child, "1", "look", {"again": True})
+    [deepest] = await desk.until_children(child, 1)
+    await desk.door.accept(desk.tenant, deepest, "1", "look", {"what": "a hat"})
+    await desk.until_state(parent, "checked")
+    await desk.workflow(child).result()
+    return desk.workflow(child).id
+
+
+async def withdrew_a_subcase(desk: Office) -> str:
+    """A case that cancels a task which runs a sub-case."""
+    parent, child = await _family(desk, FAMILY)
+    await desk.door.accept(desk.tenant, parent, "1", "stop", {})
+    await desk.until_status(child, "cancelled")
+    return desk.workflow(parent).id
+
+
+async def was_withdrawn(desk: Office) -> str:
+    """A sub-case that is withdrawn, and withdraws what it runs itself."""
+    parent, child = await _family(desk, RECURSION)
+    await desk.door.accept(desk.tenant, child, "1", "look", {"again": True})
+    [deepest] = await desk.until_children(child, 1)
+    await desk.door.cancel(desk.tenant, parent, "admin")
+    await desk.until_status(deepest, "cancelled")
+    await desk.workflow(child).result()
+    return desk.workflow(child).id
+
+
+async def undid_what_was_done(desk: Office) -> str:
+    """A case that undoes two actions when the third fails."""
+    await desk.register(TRIP)
+    await desk.start_workers()
+    case_id = await desk.receive(customer_mail(CUSTOMER, ADDRESS, "a trip", "Please"))
+    await desk.until_sent(case_id, 2)
+    desk.sink.script.append(Fault.RCPT_REFUSED)
+    await desk.door.accept(desk.tenant, case_id, "1", "hire", {})
+    await desk.workflow(case_id).result()
+    return desk.workflow(case_id).id
+
+
+async def parked_by_a_fault(desk: Office) -> str:
+    """A case that is parked since a step of the core fails, which is repaired later."""
+    await desk.register(DECISION)
+    await desk.start_workers()
+    case_id = await desk.receive(customer_mail(CUSTOMER, ADDRESS, "Decide", "Please"))
+    await desk.until_state(case_id, "deciding")
+    with patch.object(engine, "step", side_effect=KeyError("place")):
+        await desk.door.accept(desk.tenant, case_id, "1", "decide", {})
+        await desk.until_traced(case_id, "parked")
+    return desk.workflow(case_id).id
+
+
+async def _family(desk: Office, spec: dict[str, Any]) -> tuple[str, str]:
+    """Return a case that runs a sub-case, and the sub-case."""
+    await desk.register(spec)
+    await desk.start_workers()
+    parent = await desk.receive(customer_mail(CUSTOMER, ADDRESS, "a question", "Hello"))
+    [child] = await desk.until_children(parent, 1)
+    return parent, child
+
+
 async def _with_reply(desk: Office, reply: dict[str, Any]) -> tuple[str, Any]:
     """Return a case that has been asked for a reply, and the mail that opened it."""
     received = {
@@ -338,4 +429,12 @@ SCENARIOS: tuple[Scenario, ...] = (
     woken_while_it_finished,
     bounced,
     partly_refused,
+    ran_a_subcase,
+    was_a_subcase,
+    ran_a_subcase_over_two_runs,
+    ran_itself,
+    withdrew_a_subcase,
+    was_withdrawn,
+    undid_what_was_done,
+    parked_by_a_fault,
 )

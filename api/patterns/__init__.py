@@ -1,0 +1,1 @@
+"""The control-flow patterns: what there is, and each as a case."""

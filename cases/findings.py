@@ -1,0 +1,141 @@
+"""What is odd about a definition: the soundness of its nets, and what is seen from its writing."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from cases.actions import Classify, Reply, SetData
+from cases.compile import compile_net
+from cases.declarations import UNCLASSIFIED, Definition
+from cases.guards import Guard
+from cases.net import Net, Task, Trigger
+from cases.soundness.explore import MAX_MARKINGS, always, check_net
+from cases.soundness.verdict import Finding, Kind, Report, Severity, Soundness
+from cases.tasks import TasksDefinition
+
+# Where nets differ, the worst is the definition's.
+_WORST_FIRST = (Soundness.UNSOUND, Soundness.UNKNOWN, Soundness.POSSIBLE, Soundness.SOUND)
+
+
+def check_definition(
+    definition: Definition,
+    *,
+    max_markings: int = MAX_MARKINGS,
+    still_time: Callable[[], bool] = always,
+) -> Report:
+    """Return what is wrong with a definition that passed its checks, all of its nets together."""
+    names = list(definition.nets) if isinstance(definition, TasksDefinition) else []
+    nets = {name: compile_net(definition, name) for name in (None, *names)}
+    reports: list[Report] = []
+    findings: list[Finding] = []
+    for name, net in nets.items():
+        report = check_net(net, max_markings=max_markings, still_time=still_time)
+        reports.append(report)
+        prefix = "" if name is None else f"nets.{name}: "
+        found = [*report.findings, *_late_deadlines(net), *_reply_loops(net)]
+        findings += [replace(one, place=prefix + one.place) for one in found]
+    findings += _unused_labels(definition, list(nets.values()))
+    verdict = min((report.verdict for report in reports), key=_WORST_FIRST.index)
+    return Report(verdict, tuple(findings), sum(report.markings for report in reports))
+
+
+def _late_deadlines(net: Net) -> Iterator[Finding]:
+    """Yield the deadlines before which another one has always led away."""
+    for entries in (*net.timers.values(), *net.watching.values()):
+        sure = [
+            e.task.timing.after
+            for e in entries
+            if e.task.guard is None
+            and not e.task.keeps_visit
+            and (e.task.watches is None or e.task.stops_watched)
+            and e.task.timing is not None
+            and e.task.timing.after is not None
+        ]
+        for entry in entries:
+            timing = entry.task.timing
+            if timing is not None and timing.after is not None and sure:
+                shortest = min(sure)
+                if timing.after > shortest:
+                    message = f"never fires: another deadline leads away after {shortest}"
+                    yield Finding(
+                        Kind.DEADLINE_NEVER_FIRES, Severity.WARNING, entry.task.id, message
+                    )
+
+
+def _unused_labels(definition: Definition, nets: Sequence[Net]) -> Iterator[Finding]:
+    """Yield the labels that no guard asks for, where mails are classified."""
+    tasks = [entry.task for net in nets for entry in net.tasks]
+    if not any(isinstance(planned.action, Classify) for task in tasks for planned in task.actions):
+        return
+    if any(_copies_label(task) for task in tasks):
+        return
+    asked: set[str] = set()
+    for guard in (guard for task in tasks for guard in _guards(task)):
+        for leaf in guard.leaves:
+            if leaf.field != "label":
+                continue
+            wanted = getattr(leaf, "wanted", None)
+            if leaf.op not in ("is", "in"):
+                return  # it means more labels than it names
+            asked.update(map(str, wanted if isinstance(wanted, list | tuple) else [wanted]))
+    for label in definition.labels:
+        if label not in asked and label != UNCLASSIFIED:
+            message = "no condition asks for this label: use it in a `when`, or take it away"
+            yield Finding(Kind.UNUSED_LABEL, Severity.WARNING, f"labels.{label}", message)
+
+
+def _copies_label(task: Task) -> bool:
+    actions = [planned.action for planned in task.actions]
+    return any(isinstance(one, SetData) and one.source_field == "label" for one in actions)
+
+
+def _guards(task: Task) -> Iterator[Guard]:
+    ways = [*task.outputs, *task.error_outputs]
+    until = task.until.guard if task.until is not None else None
+    for guard in (task.guard, until, *(branch.guard for branch in ways)):
+        if guard is not None:
+            yield guard
+
+
+def _reply_loops(net: Net) -> Iterator[Finding]:
+    """Yield the replies that a mail alone can bring about again and again: two robots would loop.
+
+    A way round counts when none of its tasks has a guard and nothing but mails and time drives it.
+    """
+    driven = [entry.task for entry in net.tasks if _is_driven_by_mail(entry.task)]
+    by_place: dict[str, list[Task]] = {}
+    for task in driven:
+        for arc in task.inputs:
+            by_place.setdefault(arc.place, []).append(task)
+    for task in driven:
+        if any(isinstance(planned.action, Reply) for planned in task.actions):
+            way = _way_round(task, by_place)
+            if way is not None and _listens(net, way):
+                message = (
+                    "replies on every mail without end: add a `when`, or lead to another state"
+                )
+                yield Finding(Kind.REPLY_LOOP, Severity.WARNING, task.id, message, way)
+
+
+def _is_driven_by_mail(task: Task) -> bool:
+    quiet = task.trigger is not Trigger.EVENT or task.event_type == "email"
+    unguarded = task.guard is None and all(branch.guard is None for branch in task.outputs)
+    return quiet and unguarded and task.until is None
+
+
+def _listens(net: Net, way: Sequence[str]) -> bool:
+    return any(net.numbered[name].task.event_type == "email" for name in way)
+
+
+def _way_round(task: Task, by_place: dict[str, list[Task]]) -> tuple[str, ...] | None:
+    """Return the shortest way from a task back to itself, its own id at the end."""
+    todo: list[tuple[Task, tuple[str, ...]]] = [(task, (task.id,))]
+    seen: set[str] = set()
+    for one, way in todo:
+        for branch in one.outputs:
+            for after in by_place.get(branch.place, ()):
+                if after.id == task.id:
+                    return way
+                if after.id not in seen:
+                    seen.add(after.id)
+                    todo.append((after, (*way, after.id)))
+    return None

@@ -1,0 +1,169 @@
+"""The check of nets: known faults, the shortest way to each, and agreement with brute force."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from cases.conditions import Condition
+from cases.definitions import parse_definition
+from cases.documents import parse_document
+from cases.engine import start, step
+from cases.events import Event
+from cases.findings import check_definition
+from cases.guards import guard_of
+from cases.net import Arc, Branch, Join, Net, Place, Split, Task, Trigger, make_net
+from cases.soundness.explore import check_net
+from cases.soundness.verdict import Kind, Report, Severity, Soundness
+from tests.cases.plain_petri import TooMany, Transition, judge
+
+ROOT = Path(__file__).parents[2]
+NOW = datetime(2026, 1, 5, 9, tzinfo=UTC)
+
+
+def net_of(transitions: Sequence[Transition]) -> Net:
+    """Return the net of some transitions, each started by an event of its name."""
+    named = [
+        place for one in transitions for place in (*one.takes, *one.gives, *one.reads, *one.empties)
+    ]
+    places = dict.fromkeys(["start", "end", *named])
+    return make_net(
+        [Place(name, name, final=name == "end") for name in places],
+        [task_of(one) for one in transitions],
+        "start",
+    )
+
+
+def task_of(one: Transition) -> Task:
+    """Return a transition as a task."""
+    guard = guard_of(Condition.model_validate({"field": f"event.{one.name}", "op": "exists"}))
+    return Task(
+        id=one.name,
+        inputs=tuple(Arc(place) for place in one.takes),
+        outputs=tuple(Branch(p, guard=guard if one.gives_one else None) for p in one.gives),
+        trigger=Trigger.EVENT,
+        event_type=one.name,
+        join=Join.ANY if one.takes_any else Join.ALL,
+        split=Split.FIRST if one.gives_one else Split.ALL,
+        reads=one.reads,
+        cancel_places=one.empties,
+    )
+
+
+def errors(report: Report) -> dict[Kind, tuple[str, ...]]:
+    """Return the kinds of errors, each with the way to it."""
+    found = [one for one in report.findings if one.severity is Severity.ERROR]
+    return {one.kind: one.witness for one in found}
+
+
+T = Transition
+FAULTS = {
+    "deadlock": (
+        [T("x", ("start",), ("a", "b"), gives_one=True), T("j", ("a", "b"), ("end",))],
+        Kind.DEADLOCK,
+        ("x",),
+    ),
+    "improper": (
+        [T("s", ("start",), ("a", "b")), T("j", ("a", "b"), ("end",), takes_any=True)],
+        Kind.IMPROPER_COMPLETION,
+        ("s", "j"),
+    ),
+    "livelock": (
+        [
+            T("x", ("start",), ("a", "end"), gives_one=True),
+            T("there", ("a",), ("b",)),
+            T("back", ("b",), ("a",)),
+        ],
+        Kind.LIVELOCK,
+        ("x",),
+    ),
+    "dead": ([T("x", ("start",), ("end",)), T("never", ("a",), ("end",))], Kind.DEAD_TASK, ()),
+    "unbounded": (
+        [T("s", ("start",), ("start", "a")), T("x", ("start", "a"), ("end",))],
+        Kind.UNBOUNDEDNESS,
+        ("s",),
+    ),
+}
+
+
+@pytest.mark.parametrize(("transitions", "kind", "way"), FAULTS.values(), ids=FAULTS)
+def test_each_known_fault_is_found_with_the_shortest_way_to_it(
+    transitions: list[Transition], kind: Kind, way: tuple[str, ...]
+) -> None:
+    report = check_net(net_of(transitions))
+    assert report.verdict is Soundness.UNSOUND
+    assert errors(report)[kind] == way
+
+
+def test_a_spent_budget_is_unknown_and_not_sound() -> None:
+    net = net_of([T("s", ("start",), ("a",)), T("x", ("a",), ("end",))])
+    assert check_net(net, max_markings=1).verdict is Soundness.UNKNOWN
+    assert check_net(net, still_time=lambda: False).verdict is Soundness.UNKNOWN
+    assert check_net(net).verdict is Soundness.SOUND
+
+
+def test_guards_that_read_the_same_data_twice_make_a_fault_only_possible() -> None:
+    guard = guard_of(Condition.model_validate({"field": "data.big", "op": "is", "value": True}))
+    places = [Place(one, one, final=one == "end") for one in ("start", "a", "b", "c", "d", "end")]
+
+    def choice(name: str, source: str, *to: str) -> Task:
+        outputs = (Branch(to[0], guard=guard), Branch(to[1]))
+        return Task(name, (Arc(source),), outputs, split=Split.FIRST)
+
+    tasks = [
+        Task("split", (Arc("start"),), (Branch("a"), Branch("b"))),
+        choice("left", "a", "c", "d"),
+        choice("right", "b", "c2", "d2"),
+        Task("both_big", (Arc("c"), Arc("c2")), (Branch("end"),)),
+        Task("both_small", (Arc("d"), Arc("d2")), (Branch("end"),)),
+    ]
+    net = make_net([*places, Place("c2", "c2"), Place("d2", "d2")], tasks, "start")
+    assert check_net(net).verdict is Soundness.POSSIBLE
+
+
+EXAMPLES = [ROOT / "examples/support.yaml", *sorted((ROOT / "examples/patterns").glob("*.yaml"))]
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_the_examples_are_sound(path: Path) -> None:
+    definition = parse_definition(parse_document(path.read_text("utf-8")))
+    assert check_definition(definition).verdict is Soundness.SOUND
+
+
+PLACES = ("start", "a", "b", "c")
+some_places = st.lists(st.sampled_from(PLACES), min_size=1, max_size=2, unique=True).map(tuple)
+some_ends = st.lists(
+    st.sampled_from(("a", "b", "c", "end")), min_size=1, max_size=2, unique=True
+).map(tuple)
+few_places = st.lists(st.sampled_from(("a", "b", "c")), max_size=1).map(tuple)
+shapes = st.tuples(some_places, some_ends, st.booleans(), st.booleans(), few_places, few_places)
+nets = st.lists(shapes, min_size=1, max_size=6).map(
+    lambda made: [Transition(f"t{number}", *shape) for number, shape in enumerate(made)]
+)
+
+
+@given(nets)
+def test_the_check_and_brute_force_agree(transitions: list[Transition]) -> None:
+    try:
+        expected = judge(transitions)
+    except TooMany:
+        assume(False)
+    report = check_net(net_of(transitions))
+    # A token that is left behind and can't come to the end again is only told of.
+    found = {one.kind.value for one in report.findings}
+    assert found == expected
+
+
+@given(nets)
+def test_every_way_that_is_claimed_leads_the_engine_there(transitions: list[Transition]) -> None:
+    net = net_of([one for one in transitions if not one.gives_one and not one.takes_any])
+    for finding in check_net(net).findings:
+        if finding.kind is Kind.DEADLOCK:
+            state = start(net, {}, NOW).state
+            for number, name in enumerate(finding.witness):
+                state = step(net, state, Event(f"e{number}", name, NOW), NOW).state
+            assert not state.waiting
+            assert ", ".join(sorted(state.tokens)) == ", ".join(sorted(finding.place.split(", ")))

@@ -1,0 +1,164 @@
+"""Threads of control: split, kept apart at joins, asked one by one, and merged again."""
+
+from datetime import timedelta
+
+from cases.actions import Planned, SetData
+from cases.fields import reader_of
+from cases.net import Arc, Branch, Join, Net, Place, Task, Timing, Trigger, make_net
+from cases.outlook import marking
+from cases.state import CaseStatus
+from cases.trace import TraceKind
+from tests.cases.driving import Case
+from tests.cases.nets import automatic, net, on, where
+
+THREE = Task("split", (Arc("a"),), (Branch("b", 3),))
+
+
+def numbers(case: Case, place: str) -> list[object]:
+    """Return the numbers of the threads of the tokens in a place."""
+    tokens = case.state.tokens.get(place, ())
+    return [case.state.threads[t.thread].data["number"] for t in tokens if t.thread is not None]
+
+
+def test_a_weight_begins_a_thread_for_each_token() -> None:
+    case = Case(net("ab", THREE, on("go", "b", "b")))
+    assert numbers(case, "b") == [1, 2, 3]
+    assert case.state.threads_made == 3
+
+
+def test_each_item_of_a_list_has_a_thread_that_knows_it() -> None:
+    each = Task("split", (Arc("a"),), (Branch("b", each=reader_of("data.items")),))
+    case = Case(net("ab", each), data={"items": ["x", {"y": 1}]})
+    assert [dict(thread.data) for thread in case.state.threads.values()] == [
+        {"number": 1, "item": "x"},
+        {"number": 2, "item": {"y": 1}},
+    ]
+
+
+def test_an_event_goes_to_the_thread_whose_guard_lets_it_not_to_the_first() -> None:
+    third = on("go", "b", "c", guard=where("thread.number", "is", 3))
+    case = Case(net("abc", THREE, third))
+    case.send("e1", "go")
+    assert (numbers(case, "b"), numbers(case, "c")) == ([1, 2], [3])
+    verdicts = case.trace[-1].guards[0][1]
+    assert [verdict.found for verdict in verdicts] == [3]
+    assert case.send("e2", "go").waiting == ("e2",)
+
+
+def test_automatic_tasks_ask_each_thread_by_itself() -> None:
+    even = automatic("b", "c", guard=where("thread.number", "is", 2))
+    case = Case(net("abc", THREE, even))
+    assert (numbers(case, "b"), numbers(case, "c")) == ([1, 3], [2])
+
+
+def crossing() -> Net:
+    """Return a net in which each thread goes two ways, that meet again."""
+    return net(
+        "abABCDz",
+        Task("split", (Arc("a"),), (Branch("b", 2),)),
+        automatic("b", "AB"),
+        on("left", "A", "C", guard=where("thread.number", "is", 1)),
+        on("right", "B", "D", guard=where("thread.number", "is", 2)),
+        on("right too", "B", "D", guard=where("thread.number", "is", 1)),
+        automatic("CD", "z"),
+    )
+
+
+def test_a_join_takes_tokens_of_one_thread_only() -> None:
+    case = Case(crossing())
+    case.send("e1", "left")
+    case.send("e2", "right")
+    assert marking(case.state) == {"A": 1, "B": 1, "C": 1, "D": 1}
+    case.send("e3", "right too")
+    assert marking(case.state) == {"A": 1, "D": 1, "z": 1}
+    assert (numbers(case, "z"), numbers(case, "D")) == ([1], [2])
+
+
+def test_a_token_of_the_case_goes_with_any_thread() -> None:
+    mixed = make_net(
+        [Place(p, p) for p in "abcz"],
+        [
+            Task("split", (Arc("a"),), (Branch("b", 2), Branch("c"))),
+            Task("both", (Arc("b"), Arc("c")), (Branch("z"),)),
+        ],
+        "a",
+    )
+    case = Case(mixed)
+    assert (numbers(case, "b"), numbers(case, "z")) == ([2], [1])
+
+
+def test_a_weight_on_an_input_merges_the_threads_which_are_then_dropped() -> None:
+    merge = Task("merge", (Arc("c", 3),), (Branch("z"),))
+    case = Case(net("abcz", THREE, on("go", "b", "c"), merge))
+    for number in range(3):
+        assert case.state.status is CaseStatus.OPEN
+        case.send(f"e{number}", "go")
+    (token,) = case.state.tokens["z"]
+    assert (token.thread, case.state.threads) == (None, {})
+
+
+def test_threads_inside_a_thread_merge_into_the_one_that_they_came_from() -> None:
+    inner = Task("inner", (Arc("b"),), (Branch("c", 2),))
+    outer = Task("split", (Arc("a"),), (Branch("b", 1), Branch("d", 2)))
+    merge = Task("merge", (Arc("c", 2),), (Branch("z"),))
+    again = Task("again", (Arc("d"),), (Branch("b"),))
+    case = Case(net("abcdz", outer, again, inner, merge))
+    threads = [token.thread for token in case.state.tokens["z"]]
+    assert len(threads) == 3
+    assert threads[0] is None
+    assert set(case.state.threads) == set(threads) - {None}
+
+
+def test_what_a_thread_sets_is_its_own() -> None:
+    mark = Planned(SetData("thread.seen", True))
+    case = Case(
+        net(
+            "abc",
+            THREE,
+            on("go", "b", "c", actions=(mark,), guard=where("thread.number", "is", 2)),
+        )
+    )
+    case.send("e1", "go")
+    assert [thread.data.get("seen") for thread in case.state.threads.values()] == [None, True, None]
+
+
+def test_each_token_has_a_timer_of_its_own() -> None:
+    late = Task(
+        "late",
+        (Arc("b"),),
+        (Branch("z"),),
+        trigger=Trigger.DEADLINE,
+        timing=Timing("1 h", timedelta(hours=1)),
+    )
+    case = Case(net("abz", on("more", "a", "ab"), late))
+    case.send("e1", "more")
+    case.wait(minutes=30)
+    case.send("e2", "more")
+    case.wait(minutes=30)
+    assert marking(case.state) == {"a": 1, "b": 1, "z": 1}
+    case.wait(minutes=30)
+    assert marking(case.state) == {"a": 1, "z": 2}
+
+
+def test_an_or_join_does_not_wait_for_tokens_of_other_threads() -> None:
+    case = Case(
+        net(
+            "abABCDz",
+            Task("split", (Arc("a"),), (Branch("b", 2),)),
+            automatic("b", "A"),
+            on("left", "A", "C", guard=where("thread.number", "is", 1)),
+            automatic("AB", "D", guard=where("thread.number", "is", 9)),
+            automatic("CD", "z", id="join", join=Join.OR),
+        )
+    )
+    case.send("e1", "left")
+    assert numbers(case, "z") == [1]
+
+
+def test_a_guard_that_opens_for_a_thread_is_asked_when_its_data_changes() -> None:
+    opened = automatic("b", "z", guard=where("thread.ready", "is", True))
+    ready = Planned(SetData("thread.ready", True))
+    case = Case(net("abz", THREE, on("go", "b", "b", actions=(ready,)), opened))
+    case.send("e1", "go")
+    assert numbers(case, "z") == [1]
+    assert case.traced(TraceKind.FIRED)[-1].task == "b->z"
