@@ -81,6 +81,21 @@ def ring(size: int) -> Net:
     return make_net([Place(name, name) for name in names], tasks, names[0])
 
 
+def desks(width: int) -> Net:
+    """Return a split to tasks that each wait for their own event, and the join of them all."""
+    waiting, done = [f"in{n}" for n in range(width)], [f"out{n}" for n in range(width)]
+    tasks = [
+        Task("split", (Arc("start"),), tuple(Branch(place) for place in waiting)),
+        *(
+            Task(there, (Arc(here),), (Branch(there),), trigger=Trigger.EVENT, event_type=here)
+            for here, there in zip(waiting, done, strict=True)
+        ),
+        Task("join", tuple(Arc(place) for place in done), (Branch("end"),)),
+    ]
+    places = [Place(name, name) for name in ("start", *waiting, *done)]
+    return make_net([*places, Place("end", "end", final=True)], tasks, "start")
+
+
 class _Work(Simple):  # type: ignore[misc]  # its base is untyped
     """A task that counts the firings in its data: this one, and the choice that follows."""
 

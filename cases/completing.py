@@ -7,7 +7,6 @@ from datetime import datetime
 
 from cases.actions import Close
 from cases.budget import count_look
-from cases.budget import count_look
 from cases.cancelling import cancel_region, of_tasks, withdraw, withdraw_all
 from cases.events import Event
 from cases.limits import MAX_TRACED_LEAVES
@@ -140,9 +139,6 @@ def _chosen(work: Working, completion: Completion) -> Sequence[Branch]:
     """Return the outputs that a task chooses (WCP-4, WCP-6); the last is the default."""
     task = completion.task
     facts = work.facts(completion.event, completion.thread)
-    for branch in task.outputs:
-        if branch.guard is not None:
-            count_look(work, branch.guard)
     chosen = [b for b in task.outputs if b.guard is None or b.guard.holds(facts)]
     branches = (chosen[:1] if task.split is Split.FIRST else chosen) or task.outputs[-1:]
     room, told = MAX_TRACED_LEAVES, []

@@ -26,33 +26,39 @@ from cases.values import JSON
 
 
 def dump_state(state: CaseState) -> dict[str, JSON]:
-    """Return the state as JSON; `load_state` gives back an equal one."""
-    return {
+    """Return the state as JSON; `load_state` gives back an equal one.
+
+    A token is [id, place, since, event, cause, fired, thread], and an event stands where it is
+    spoken of as its number in `events`: a mail that a hundred tokens go back to is written once.
+    """
+    written = _Written()
+    dumped = {
         "core_version": state.core_version,
         "status": state.status.value,
         "reason": state.reason,
         "data": state.data,
         "label": state.label,
         "confidence": state.confidence,
-        "tokens": [_token_json(token) for tokens in state.tokens.values() for token in tokens],
-        "running": [_firing_json(firing) for firing in state.running.values()],
-        "beside": [_beside_json(beside) for beside in state.beside.values()],
-        "holding": [_held_json(held) for held in state.holding.values()],
+        "tokens": [written.token(token) for tokens in state.tokens.values() for token in tokens],
+        "running": [_firing_json(firing, written) for firing in state.running.values()],
+        "beside": [_beside_json(beside, written) for beside in state.beside.values()],
+        "holding": [_held_json(held, written) for held in state.holding.values()],
         "outcomes": [[_event_json(o.event), o.cause] for o in state.outcomes],
         "waiting": [_event_json(event) for event in state.waiting],
         "firings": state.firings,
         "tokens_made": state.tokens_made,
-        **_of_whole_nets(state),
+        **_of_whole_nets(state, written),
     }
+    return {**dumped, "events": written.events} if written.events else dumped
 
 
-def _of_whole_nets(state: CaseState) -> dict[str, JSON]:
+def _of_whole_nets(state: CaseState, written: "_Written") -> dict[str, JSON]:
     """Return what only nets with threads, partial joins, undoing or sub-cases have."""
     dumped: dict[str, JSON] = {
         "threads": [[one.id, one.data, one.parent] for one in state.threads.values()],
         "threads_made": state.threads_made,
         "rounds": {task: list(places) for task, places in state.rounds.items()},
-        "undoable": [_undoable_json(one) for one in state.undoable],
+        "undoable": [_undoable_json(one, written) for one in state.undoable],
         "depth": state.depth,
     }
     return {key: value for key, value in dumped.items() if value}
@@ -75,14 +81,16 @@ def load_state(net: Net, dumped: Mapping[str, Any]) -> CaseState:
 
 
 def _loaded(dumped: Mapping[str, Any]) -> CaseState:
+    read = _Read(dumped)
     tokens: dict[str, tuple[Token, ...]] = {}
-    for token in map(_token, dumped["tokens"]):
+    for token in map(read.token, dumped["tokens"]):
         tokens[token.place] = (*tokens.get(token.place, ()), token)
-    beside = [_beside(fields) for fields in dumped["beside"]]
-    holding = map(_held, dumped.get("holding", ()))
+    beside = [_beside(fields, read) for fields in dumped["beside"]]
+    running = [_firing(fields, read) for fields in dumped["running"]]
+    holding = [_held(fields, read) for fields in dumped.get("holding", ())]
     return CaseState(
         tokens=tokens,
-        running={firing.number: firing for firing in map(_firing, dumped["running"])},
+        running={firing.number: firing for firing in running},
         beside={(entry.firing, entry.index): entry for entry in beside},
         holding={(held.firing, held.index): held for held in holding},
         outcomes=tuple(Outcome(_event(event), cause) for event, cause in dumped["outcomes"]),
@@ -98,7 +106,7 @@ def _loaded(dumped: Mapping[str, Any]) -> CaseState:
         threads={id_: Thread(id_, data, parent) for id_, data, parent in dumped.get("threads", ())},
         threads_made=dumped.get("threads_made", 0),
         rounds={task: tuple(places) for task, places in dumped.get("rounds", {}).items()},
-        undoable=tuple(map(_undoable, dumped.get("undoable", ()))),
+        undoable=tuple(_undoable(one, read) for one in dumped.get("undoable", ())),
         depth=dumped.get("depth", 0),
     )
 
@@ -168,46 +176,76 @@ def _event(dumped: Mapping[str, Any]) -> Event:
     return Event(dumped["id"], dumped["type"], at, dumped["data"])
 
 
-def _token_json(token: Token) -> dict[str, JSON]:
-    dumped: dict[str, JSON] = {
-        "id": token.id,
-        "place": token.place,
-        "since": token.since.isoformat(),
-        "event": None if token.event is None else _event_json(token.event),
-        "cause": token.cause,
-        "fired": list(token.fired) if token.fired else [],
-    }
-    if token.thread is not None:
-        dumped["thread"] = token.thread
-    return dumped
+class _Written:
+    """What a dump has written once and speaks of again: events by number, times as text."""
+
+    def __init__(self) -> None:
+        self.events: list[JSON] = []
+        self._numbers: dict[int, int] = {}
+        self._times: dict[datetime, str] = {}
+
+    def event(self, event: Event | None) -> int | None:
+        """Return an event's number."""
+        if event is None:
+            return None
+        number = self._numbers.get(id(event))  # the state holds it, so its id stays its own
+        if number is None:
+            number = self._numbers[id(event)] = len(self.events)
+            self.events.append(_event_json(event))
+        return number
+
+    def token(self, token: Token) -> list[JSON]:
+        """Return a token, its event by its number."""
+        since = self._times.get(token.since)
+        if since is None:
+            since = self._times[token.since] = token.since.isoformat()
+        event, fired = self.event(token.event), list(token.fired)
+        return [token.id, token.place, since, event, token.cause, fired, token.thread]
 
 
-def _token(dumped: Mapping[str, Any]) -> Token:
-    return Token(
-        id=dumped["id"],
-        place=dumped["place"],
-        since=datetime.fromisoformat(dumped["since"]),
-        event=None if dumped["event"] is None else _event(dumped["event"]),
-        cause=dumped["cause"],
-        fired=tuple(dumped["fired"]),
-        thread=dumped.get("thread"),
-    )
+class _Read:
+    """What a dump has written once, for what speaks of it."""
+
+    # Any: the parts of a JSON mapping are looked at one by one.
+    def __init__(self, dumped: Mapping[str, Any]) -> None:
+        self._events = tuple(map(_event, dumped.get("events", ())))
+
+    def event(self, dumped: Any) -> Event | None:
+        """Return an event; before core version 3 it was written out wherever it was spoken of."""
+        if dumped is None:
+            return None
+        return self._events[dumped] if isinstance(dumped, int) else _event(dumped)
+
+    def token(self, dumped: Any) -> Token:
+        """Return a token; before core version 3 it was a mapping."""
+        if not isinstance(dumped, Mapping):
+            id_, place, since, event, cause, fired, thread = dumped
+            since = datetime.fromisoformat(since)
+            return Token(id_, place, since, self.event(event), cause, tuple(fired), thread)
+        return Token(
+            id=dumped["id"],
+            place=dumped["place"],
+            since=datetime.fromisoformat(dumped["since"]),
+            event=self.event(dumped["event"]),
+            cause=dumped["cause"],
+            fired=tuple(dumped["fired"]),
+        )
 
 
-def _firing_json(firing: Firing) -> dict[str, JSON]:
+def _firing_json(firing: Firing, written: _Written) -> dict[str, JSON]:
     return {
         "number": firing.number,
         "task": firing.task,
-        "tokens": [_token_json(token) for token in firing.tokens],
-        "event": None if firing.event is None else _event_json(firing.event),
+        "tokens": [written.token(token) for token in firing.tokens],
+        "event": written.event(firing.event),
         "cause": firing.cause,
         "position": firing.position,
         "basis": None if firing.basis is None else firing.basis.isoformat(),
-        **_life_json(firing),
+        **_life_json(firing, written),
     }
 
 
-def _life_json(firing: Firing) -> dict[str, JSON]:
+def _life_json(firing: Firing, written: _Written) -> dict[str, JSON]:
     """Return what a firing holds beyond its one action, what is empty left out."""
     retry, group = firing.retry, firing.group
     dumped: dict[str, JSON] = {
@@ -216,13 +254,17 @@ def _life_json(firing: Firing) -> dict[str, JSON]:
         "thread": firing.thread,
         "pending": list(firing.pending),
         "retry": None if retry is None else _retry_json(retry),
-        "undoing": [_undoable_json(one) for one in firing.undoing],
+        "undoing": [_undoable_json(one, written) for one in firing.undoing],
         "group": None if group is None else _group_json(group),
         "parent": firing.parent,
         "failed": firing.failed,
-        "failure": None if firing.failure is None else _event_json(firing.failure),
+        "failure": written.event(firing.failure),
     }
-    return {key: value for key, value in dumped.items() if value not in (None, [], False)}
+    return {
+        key: value
+        for key, value in dumped.items()
+        if value is not None and value is not False and value != []
+    }
 
 
 def _retry_json(retry: Retry) -> list[JSON]:
@@ -235,14 +277,16 @@ def _retry(dumped: Sequence[Any]) -> Retry:
     return Retry(tuple(indexes), tries, _moment(due))
 
 
-def _beside_json(beside: Beside) -> list[JSON]:
+def _beside_json(beside: Beside, written: _Written) -> list[JSON]:
     dumped: list[JSON] = [beside.firing, beside.index, beside.action, beside.cause]
-    return dumped if beside.undoable is None else [*dumped, _undoable_json(beside.undoable)]
+    return (
+        dumped if beside.undoable is None else [*dumped, _undoable_json(beside.undoable, written)]
+    )
 
 
-def _beside(dumped: Sequence[Any]) -> Beside:
+def _beside(dumped: Sequence[Any], read: _Read) -> Beside:
     firing, index, action, cause, *undoable = dumped
-    return Beside(firing, index, action, cause, _undoable(undoable[0]) if undoable else None)
+    return Beside(firing, index, action, cause, _undoable(undoable[0], read) if undoable else None)
 
 
 def _group_json(group: Group) -> dict[str, JSON]:
@@ -256,23 +300,22 @@ def _group_json(group: Group) -> dict[str, JSON]:
     }
 
 
-def _undoable_json(one: Undoable) -> list[JSON]:
-    event = None if one.event is None else _event_json(one.event)
-    return [one.firing, one.index, one.task, event, one.cause, one.thread]
+def _undoable_json(one: Undoable, written: _Written) -> list[JSON]:
+    return [one.firing, one.index, one.task, written.event(one.event), one.cause, one.thread]
 
 
-def _undoable(dumped: Sequence[Any]) -> Undoable:
+def _undoable(dumped: Sequence[Any], read: _Read) -> Undoable:
     firing, index, task, event, cause, thread = dumped
-    return Undoable(firing, index, task, None if event is None else _event(event), cause, thread)
+    return Undoable(firing, index, task, read.event(event), cause, thread)
 
 
-def _firing(dumped: Mapping[str, Any]) -> Firing:
+def _firing(dumped: Mapping[str, Any], read: _Read) -> Firing:
     retry, group = dumped.get("retry"), dumped.get("group")
     return Firing(
         number=dumped["number"],
         task=dumped["task"],
-        tokens=tuple(map(_token, dumped["tokens"])),
-        event=None if dumped["event"] is None else _event(dumped["event"]),
+        tokens=tuple(map(read.token, dumped["tokens"])),
+        event=read.event(dumped["event"]),
         cause=dumped["cause"],
         position=dumped["position"],
         basis=_moment(dumped.get("basis")),
@@ -281,11 +324,11 @@ def _firing(dumped: Mapping[str, Any]) -> Firing:
         thread=dumped.get("thread"),
         pending=tuple(dumped.get("pending", ())),
         retry=None if retry is None else _retry(retry),
-        undoing=tuple(map(_undoable, dumped.get("undoing", ()))),
+        undoing=tuple(_undoable(one, read) for one in dumped.get("undoing", ())),
         group=None if group is None else Group(**{**group, "items": tuple(group["items"])}),
         parent=dumped.get("parent"),
         failed=dumped.get("failed", False),
-        failure=None if dumped.get("failure") is None else _event(dumped["failure"]),
+        failure=read.event(dumped.get("failure")),
     )
 
 
@@ -293,7 +336,7 @@ def _moment(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
 
 
-def _held_json(held: Held) -> dict[str, JSON]:
+def _held_json(held: Held, written: _Written) -> dict[str, JSON]:
     return {
         "firing": held.firing,
         "index": held.index,
@@ -305,15 +348,15 @@ def _held_json(held: Held) -> dict[str, JSON]:
             "approvers": list(held.action.approvers),
             "attach": list(held.action.attach),
         },
-        "event": None if held.event is None else _event_json(held.event),
+        "event": written.event(held.event),
         "cause": held.cause,
         "due": held.due.isoformat(),
         "states": list(held.states),
-        **({} if held.undoable is None else {"undoable": _undoable_json(held.undoable)}),
+        **({} if held.undoable is None else {"undoable": _undoable_json(held.undoable, written)}),
     }
 
 
-def _held(dumped: Mapping[str, Any]) -> Held:
+def _held(dumped: Mapping[str, Any], read: _Read) -> Held:
     action = dumped["action"]
     return Held(
         firing=dumped["firing"],
@@ -326,9 +369,9 @@ def _held(dumped: Mapping[str, Any]) -> Held:
             tuple(action["approvers"]),
             tuple(action["attach"]),
         ),
-        event=None if dumped["event"] is None else _event(dumped["event"]),
+        event=read.event(dumped["event"]),
         cause=dumped["cause"],
         due=datetime.fromisoformat(dumped["due"]),
         states=tuple(dumped["states"]),
-        undoable=_undoable(dumped["undoable"]) if "undoable" in dumped else None,
+        undoable=_undoable(dumped["undoable"], read) if "undoable" in dumped else None,
     )

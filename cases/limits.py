@@ -54,8 +54,8 @@ MAX_TRACED_LEAVES = MAX_CONDITION_LEAVES  # one guard always has room
 # otherwise hold a workflow task beyond the two seconds that Temporal grants it. See budget.py.
 MAX_AUTOMATIC_FIRINGS = 10_000
 MAX_AUTOMATIC_FIRINGS_BEFORE = 1_000  # in cases of a core before LONG_STEPS
-# What a step may look at. A place or task takes about 0.3 µs, a leaf of a guard with its explanation
-# 4 µs, and a pattern 1 to 30 µs for each of its characters.
+# What a step may look at. A place or task takes about 0.3 µs, a leaf of a guard with its
+# explanation 4 µs, and a pattern 1 to 30 µs for each of its characters.
 MAX_VISITS = 1_000_000
 VISITS_PER_LEAF = 12
 VISITS_PER_PATTERN_CHAR = 20

@@ -76,17 +76,6 @@ def hear(work: Working, listener: Listener, event: Event, cause: str | None) -> 
     finish(work, task, Ended(heard), note)
 
 
-def hears_of(net: Net, event_type: str) -> bool:
-    """Tell whether some task of a net waits for such an event while it is running."""
-    for entry in net.tasks:
-        until, instances = entry.task.until, entry.task.instances
-        if until is not None and until.event_type == event_type:
-            return True
-        if instances and instances.add and instances.add.event_type == event_type:
-            return True
-    return False
-
-
 def waits_in_until(task: Task, firing: Firing) -> bool:
     """Tell whether a firing has done its actions and waits for its task's event."""
     if task.until is None or firing.group is not None or firing.pending or firing.retry:

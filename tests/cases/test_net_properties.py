@@ -87,7 +87,7 @@ def told(steps: list[Step]) -> list[str]:
 
 
 @given(nets(), _moves)
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 def test_the_same_inputs_lead_to_the_same_state_also_through_json(
     net: Net, moves: list[str]
 ) -> None:
@@ -95,7 +95,7 @@ def test_the_same_inputs_lead_to_the_same_state_also_through_json(
 
 
 @given(nets(), _moves)
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 def test_what_a_state_holds_belongs_together(net: Net, moves: list[str]) -> None:
     steps = played(net, moves, reload=True)
     for taken in steps:
@@ -116,7 +116,7 @@ def test_what_a_state_holds_belongs_together(net: Net, moves: list[str]) -> None
 
 
 @given(nets(plain=True), _moves)
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 def test_tokens_are_neither_lost_nor_made_from_nothing(net: Net, moves: list[str]) -> None:
     for taken in played(net, moves, reload=True):
         state, entries = taken.state, taken.trace
@@ -127,7 +127,7 @@ def test_tokens_are_neither_lost_nor_made_from_nothing(net: Net, moves: list[str
 
 
 @given(nets(plain=True), _moves)
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 def test_a_step_leaves_no_automatic_task_that_could_start(net: Net, moves: list[str]) -> None:
     state = played(net, moves, reload=True)[-1].state
     if state.status is not CaseStatus.OPEN or state.threads or net.locks:
@@ -141,7 +141,7 @@ def test_a_step_leaves_no_automatic_task_that_could_start(net: Net, moves: list[
 
 
 @given(nets(plain=True), st.sets(st.sampled_from(PLACES), min_size=1))
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 def test_the_or_join_follows_the_path_rule(net: Net, marked: set[str]) -> None:
     tokens = {p: (Token(n, p, NOON), Token(n + 50, p, NOON)) for n, p in enumerate(sorted(marked))}
     work = Working(net, CaseState(tokens=tokens), NOON)

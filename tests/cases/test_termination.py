@@ -24,7 +24,8 @@ def test_a_net_that_ends_when_empty_waits_for_every_branch() -> None:
     )
     case = Case(both)
     case.send("e1", "left")
-    assert case.state.running
+    assert marking(case.state) == {"B": 1, "C": 1}
+    assert case.commands == []
     case.send("e2", "right")
     assert (case.state.status, case.state.reason) == (CaseStatus.CLOSED, "nothing is left to do")
 
