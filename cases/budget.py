@@ -10,6 +10,7 @@ from cases.guards import Guard
 from cases.limits import (
     MAX_AUTOMATIC_FIRINGS,
     MAX_AUTOMATIC_FIRINGS_BEFORE,
+    MAX_THREAD_DEPTH,
     MAX_VISITS,
     VISITS_PER_LEAF,
     VISITS_PER_PATTERN_CHAR,
@@ -31,6 +32,17 @@ class TooManyFirings(Exception):
         return (
             f"{self.most:,} firings in one step without an event from outside: "
             "the definition goes round in a loop"
+        )
+
+
+class ThreadsTooDeep(TooManyFirings):
+    """A step that has begun threads of threads of threads."""
+
+    def __str__(self) -> str:
+        """Return the reason for which a case is parked."""
+        return (
+            f"threads are nested more than {MAX_THREAD_DEPTH} deep: the definition splits threads "
+            "in a loop and does not merge them"
         )
 
 

@@ -66,6 +66,8 @@ MAX_ARROWS = 1_000
 MAX_NETS = 50
 MAX_LOCKS = 100
 MAX_WEIGHT = 1_000
+# Threads of threads: a loop that splits and never merges would nest them without end.
+MAX_THREAD_DEPTH = 50
 # What a task holds is written out for each that cancels it: without a cap, a small text makes a
 # huge net.
 MAX_WITHDRAWN = 100_000

@@ -7,8 +7,9 @@ those that it came from, its own first; what it sets stays its own (WCP-12 to 15
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from cases.budget import ThreadsTooDeep
 from cases.events import Event
-from cases.limits import MAX_INSTANCES
+from cases.limits import MAX_INSTANCES, MAX_THREAD_DEPTH
 from cases.lineage import common_thread, deepest, lineage
 from cases.net import Branch
 from cases.state import Thread, Token
@@ -17,7 +18,12 @@ from cases.working import NO_DATA, Working
 
 
 def new_thread(work: Working, parent: int | None, number: int, item: JSON = None) -> int:
-    """Begin a thread and return its id; guards read its `thread.number` and `thread.item`."""
+    """Begin a thread and return its id; guards read its `thread.number` and `thread.item`.
+
+    Raises TooManyFirings when threads of threads are nested too deep.
+    """
+    if parent is not None and len(lineage(work.threads, parent)) > MAX_THREAD_DEPTH:
+        raise ThreadsTooDeep
     work.threads_made += 1
     data: dict[str, JSON] = {"number": number}
     if item is not None:

@@ -162,3 +162,10 @@ def test_a_guard_that_opens_for_a_thread_is_asked_when_its_data_changes() -> Non
     case.send("e1", "go")
     assert numbers(case, "z") == [1]
     assert case.traced(TraceKind.FIRED)[-1].task == "b->z"
+
+
+def test_a_loop_that_splits_threads_and_never_merges_them_parks_the_case() -> None:
+    again = Task("split", (Arc("a"),), (Branch("a", 2),))
+    case = Case(net("a", again))
+    assert case.state.status is CaseStatus.PARKED
+    assert "threads are nested more than" in (case.state.reason or "")
