@@ -165,7 +165,8 @@ def test_a_guard_that_opens_for_a_thread_is_asked_when_its_data_changes() -> Non
 
 
 def test_a_loop_that_splits_threads_and_never_merges_them_parks_the_case() -> None:
-    again = Task("split", (Arc("a"),), (Branch("a", 2),))
-    case = Case(net("a", again))
+    split = Task("split", (Arc("a"),), (Branch("b", 2),))
+    first = where("thread.number", "is", 1)
+    case = Case(net("ab", split, Task("again", (Arc("b"),), (Branch("a"),), guard=first)))
     assert case.state.status is CaseStatus.PARKED
     assert "threads are nested more than" in (case.state.reason or "")
