@@ -40,5 +40,6 @@ clean:  ## Remove .venv and all caches; the instance in .everpost stays
 	find . -name __pycache__ -type d -not -path './.everpost/*' -prune -exec rm -rf {} +
 
 .PHONY: docs
-docs: setup-dev  ## Write docs/reference anew from the code
+docs: setup-dev  ## Write docs/reference and docs/pictures anew from code and examples
 	@$(PYTHON) scripts/reference.py
+	@$(PYTHON) scripts/pictures.py

@@ -11,6 +11,7 @@ from api.auth.routes import router as auth
 from api.auth.throttle import LoginThrottle
 from api.cases.routes import router as cases
 from api.docs import describe_problems, serve_docs
+from api.drawings.routes import router as drawings
 from api.files.routes import router as files
 from api.health.routes import router as health
 from api.ledger.routes import router as ledger
@@ -59,6 +60,7 @@ def create_app(services: Services) -> FastAPI:
         workflows,
         patterns,
         cases,
+        drawings,
         connections,
         mailboxes,
         reconciliations,

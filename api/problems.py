@@ -16,6 +16,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from api.auth.errors import LoginFailed, NotLoggedIn, TooManyLogins
+from cases.drawing.describing import NoSuchNet
+from cases.drawing.picture import CannotDraw, TooLargeToDraw
 from cases.errors import DefinitionInvalid
 from contracts import errors
 from contracts.errors import CallerError, Problem
@@ -66,6 +68,10 @@ KINDS: Mapping[type[Exception], Kind] = {
     ),
     errors.PatternNotFound: Kind(HTTPStatus.NOT_FOUND, "pattern-not-found", "No such pattern"),
     errors.TemplateNotFound: Kind(HTTPStatus.NOT_FOUND, "template-not-found", "No such template"),
+    NoSuchNet: Kind(HTTPStatus.NOT_FOUND, "net-not-found", "No such net"),
+    TooLargeToDraw: Kind(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "too-large-to-draw", "The net is too large to draw"
+    ),
     DefinitionInvalid: Kind(
         HTTPStatus.UNPROCESSABLE_ENTITY, "definition-invalid", "The definition has mistakes"
     ),
@@ -124,7 +130,7 @@ _MEMBER = re.compile(r"<\w+\.\w+: ('[^']*')>")
 
 def handle_errors(app: FastAPI) -> None:
     """Make the application answer every error with problem details."""
-    for family in (CallerError, DefinitionInvalid, BlobNotFound):
+    for family in (CallerError, CannotDraw, DefinitionInvalid, BlobNotFound):
         app.add_exception_handler(family, _known)
     app.add_exception_handler(HTTPException, _of_framework)
     app.add_exception_handler(RequestValidationError, _invalid)

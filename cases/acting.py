@@ -18,6 +18,7 @@ from cases.actions import (
     SetData,
     Subcase,
 )
+from cases.budget import count_firing
 from cases.compensation import claimed, in_place_of, note_done, steps_of, undoable_of
 from cases.events import ActionEnded, Ending
 from cases.leftovers import keep_failure
@@ -112,6 +113,7 @@ def undo(work: Working, firing: Firing, step: int) -> Firing:
 
 
 def _undo_step(work: Working, task: Task, firing: Firing, step: int) -> tuple[Firing, bool]:
+    count_firing(work)
     work.firings += 1
     firing = replace(firing, number=work.firings, retry=None)
     undoable = firing.undoing[0]

@@ -18,8 +18,9 @@ def cancel_region(work: Working, task: Task) -> None:
         work.marking.empty(task.cancel_places)
     if task.cancel_tasks:
         withdraw_each(work, of_tasks(work, task.cancel_tasks))
-        for gone in task.cancel_tasks:
-            work.rounds.pop(gone, None)
+        over = [key for key in work.rounds if key[0] in task.cancel_tasks]
+        for key in over:
+            del work.rounds[key]
 
 
 def of_tasks(work: Working, tasks: Collection[str]) -> list[Firing]:

@@ -29,11 +29,15 @@ def undoable_of(planned: Planned, index: int, firing: Firing) -> Undoable | None
 
 def claimed(work: Working, action: Compensate, firing: Firing, note: TraceEntry) -> Firing:
     """Return a firing that has all to undo that an action names; no other one undoes it too."""
-    chosen = [one for one in work.undoable if not action.tasks or one.task in action.tasks]
+    chosen: list[Undoable] = []
+    others: list[Undoable] = []
+    for one in work.undoable:
+        named = not action.tasks or one.task in action.tasks
+        (chosen if named else others).append(one)
     if not chosen:
         note.notes.append("there is nothing to undo")
         return firing
-    work.undoable = tuple(one for one in work.undoable if one not in chosen)
+    work.undoable = tuple(others)
     return replace(firing, undoing=tuple(reversed(chosen)), pending=())
 
 

@@ -6,15 +6,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from cases.actions import Close
-from cases.budget import count_look
+from cases.budget import count_look, count_visits
 from cases.cancelling import cancel_region, of_tasks, withdraw, withdraw_all
 from cases.events import Event
-from cases.limits import MAX_TRACED_LEAVES
+from cases.limits import MAX_TRACED_LEAVES, VISITS_PER_TOKEN
 from cases.net import Branch, Rest, Split, Task, Trigger
 from cases.state import CaseStatus, Firing, Token
 from cases.threads import tokens_for
 from cases.trace import BranchChoice, TraceEntry, TraceKind
 from cases.working import Working
+
+# So many outputs the count of firings bounds well enough.
+_FEW = 5
 
 
 @dataclass(slots=True)
@@ -61,9 +64,10 @@ def pass_group(work: Working, task: Task, firing: Firing, note: TraceEntry) -> N
     group = firing.group
     if group is None:
         return
-    over = task.instances is not None and task.instances.rest is Rest.CANCEL
-    withdraw_rest = over and group.started > group.done
-    if withdraw_rest:
+    instances = task.instances
+    # With a threshold of 0 there is nothing left over: each of them is meant to run.
+    over = instances is not None and instances.rest is Rest.CANCEL and instances.threshold != 0
+    if over and group.made > group.done:
         withdraw(work, firing)
     elif group.made > group.done:
         passed = replace(group, passed=True)
@@ -83,7 +87,10 @@ def put_new(
 ) -> None:
     """Put a new token into a place: a visit begins."""
     work.tokens_made += 1
-    work.marking.put(Token(work.tokens_made, place, since, event, cause, (), thread))
+    token = Token(work.tokens_made, place, since, event, cause, (), thread)
+    work.marking.put(token)
+    if place in work.net.timers:
+        work.timed.append(token)
 
 
 def close_where_final(work: Working, places: Sequence[str]) -> None:
@@ -114,6 +121,8 @@ def _complete_one(work: Working, completion: Completion) -> None:
         branches = task.outputs
     else:
         branches = _chosen(work, completion)
+    if len(branches) > _FEW:
+        count_visits(work, VISITS_PER_TOKEN * len(branches))
     for branch in branches:
         if task.keeps_visit and completion.tokens:
             _put_back(work, task, completion.tokens[0], branch.place)

@@ -57,7 +57,7 @@ def _of_whole_nets(state: CaseState, written: "_Written") -> dict[str, JSON]:
     dumped: dict[str, JSON] = {
         "threads": [[one.id, one.data, one.parent] for one in state.threads.values()],
         "threads_made": state.threads_made,
-        "rounds": {task: list(places) for task, places in state.rounds.items()},
+        "rounds": [[task, thread, list(used)] for (task, thread), used in state.rounds.items()],
         "undoable": [_undoable_json(one, written) for one in state.undoable],
         "depth": state.depth,
     }
@@ -105,7 +105,7 @@ def _loaded(dumped: Mapping[str, Any]) -> CaseState:
         core_version=dumped["core_version"],
         threads={id_: Thread(id_, data, parent) for id_, data, parent in dumped.get("threads", ())},
         threads_made=dumped.get("threads_made", 0),
-        rounds={task: tuple(places) for task, places in dumped.get("rounds", {}).items()},
+        rounds={(task, thread): tuple(used) for task, thread, used in dumped.get("rounds", ())},
         undoable=tuple(_undoable(one, read) for one in dumped.get("undoable", ())),
         depth=dumped.get("depth", 0),
     )
@@ -123,7 +123,7 @@ def _check_names(net: Net, state: CaseState) -> None:
     for place in (*state.tokens, *(token.place for token in held)):
         if place not in net.places:
             raise StateInvalid(f"the state has a token in {place}, which this net has not")
-    for task, places in state.rounds.items():
+    for (task, _), places in state.rounds.items():
         _check_task(net, task, "is in a round of")
         if not set(places) <= {arc.place for arc in net.numbered[task].task.inputs}:
             raise StateInvalid(f"the round of {task} has used places that are no inputs of it")
@@ -353,6 +353,7 @@ def _held_json(held: Held, written: _Written) -> dict[str, JSON]:
         "due": held.due.isoformat(),
         "states": list(held.states),
         **({} if held.undoable is None else {"undoable": _undoable_json(held.undoable, written)}),
+        **({} if held.thread is None else {"thread": held.thread}),
     }
 
 
@@ -374,4 +375,5 @@ def _held(dumped: Mapping[str, Any], read: _Read) -> Held:
         due=datetime.fromisoformat(dumped["due"]),
         states=tuple(dumped["states"]),
         undoable=_undoable(dumped["undoable"], read) if "undoable" in dumped else None,
+        thread=dumped.get("thread"),
     )

@@ -15,9 +15,10 @@ from cases.actions import Command
 from cases.budget import TooManyFirings
 from cases.errors import IllegalEvent
 from cases.events import ActionEnded, Event, Input
+from cases.kept import check_kept
 from cases.net import Net
 from cases.state import CORE_VERSION, CaseState
-from cases.trace import TraceEntry
+from cases.trace import TraceEntry, TraceKind
 from cases.values import JSON
 from cases.working import Working
 
@@ -64,6 +65,7 @@ def start(
     try:
         game.open_case(work, event)
         game.settle(work)
+        check_kept(work)
     except TooManyFirings as error:
         work = Working(net, empty, now)
         game.open_case(work, event)
@@ -81,26 +83,43 @@ def step(net: Net, state: CaseState, event: Input, now: datetime) -> Step:
     work = Working(net, state, now)
     try:
         game.take(work, event)
+        check_kept(work)
     except TooManyFirings as error:
-        work = Working(net, state, now)
-        game.keep(work, event)
+        work = _kept(net, state, event, now)
         game.park(work, str(error))
     return _step(work)
+
+
+def _kept(net: Net, state: CaseState, event: Input, now: datetime) -> Working:
+    """Return a case as it was, with an input noted, or untouched where that alone is too much."""
+    work = Working(net, state, now)
+    try:
+        game.keep(work, event)
+    except TooManyFirings:
+        work = Working(net, state, now)
+        if isinstance(event, ActionEnded):
+            note = work.note(TraceKind.IGNORED, firing=event.firing)
+            note.notes.append(f"action {event.index} ended: {event.outcome}")
+    return work
 
 
 def reopen(net: Net, state: CaseState, event: Event, now: datetime) -> Step:
     """Return what comes of a mail that opens a closed case again, in the state of `after_close`.
 
     The mail is used up by this. Firings, tokens and data go on where the case had left them; what
-    it had asked for and not heard of before its end it no longer waits for. Raises IllegalEvent if
-    the case is not closed or its definition does not reopen it.
+    it had asked for and not heard of before its end it no longer waits for, and the rounds of its
+    joins are over. Raises IllegalEvent if the case is not closed or its definition does not reopen
+    it.
     """
     _check(now, event)
-    ended = replace(state, tokens={}, running={}, beside={}, holding={}, outcomes=(), waiting=())
+    ended = replace(
+        state, tokens={}, running={}, beside={}, holding={}, outcomes=(), waiting=(), rounds={}
+    )
     work = Working(net, ended, now)
     try:
         game.reopen(work, event)
         game.use_up(work, event)
+        check_kept(work)
     except TooManyFirings as error:
         work = Working(net, ended, now)
         game.reopen(work, event)

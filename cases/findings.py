@@ -3,14 +3,15 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from cases.actions import Classify, Reply, SetData
+from cases.actions import Classify, Reply, SetData, Subcase
 from cases.compile import compile_net
-from cases.declarations import UNCLASSIFIED, Definition
-from cases.guards import Guard
-from cases.net import Net, Task, Trigger
+from cases.declarations import UNCLASSIFIED, Definition, Start
+from cases.guards import Guard, TwoFields
+from cases.net import Join, Net, NumberedTask, Task, Trigger
 from cases.soundness.explore import MAX_MARKINGS, always, check_net
 from cases.soundness.verdict import Finding, Kind, Report, Severity, Soundness
 from cases.tasks import TasksDefinition
+from cases.wiring import wiring_of
 
 # Where nets differ, the worst is the definition's.
 _WORST_FIRST = (Soundness.UNSOUND, Soundness.UNKNOWN, Soundness.POSSIBLE, Soundness.SOUND)
@@ -31,8 +32,17 @@ def check_definition(
         report = check_net(net, max_markings=max_markings, still_time=still_time)
         reports.append(report)
         prefix = "" if name is None else f"nets.{name}: "
-        found = [*report.findings, *_late_deadlines(net), *_reply_loops(net)]
+        found = [
+            *report.findings,
+            *_late_deadlines(net),
+            *_shadowed(net),
+            *_reply_loops(net, still_time),
+        ]
         findings += [replace(one, place=prefix + one.place) for one in found]
+        findings += [
+            replace(one, place=prefix + one.place)
+            for one in _deadlines_without_time(definition, net, list(nets.values()))
+        ]
     findings += _unused_labels(definition, list(nets.values()))
     verdict = min((report.verdict for report in reports), key=_WORST_FIRST.index)
     return Report(verdict, tuple(findings), sum(report.markings for report in reports))
@@ -40,13 +50,15 @@ def check_definition(
 
 def _late_deadlines(net: Net) -> Iterator[Finding]:
     """Yield the deadlines before which another one has always led away."""
+    locked = wiring_of(net).locks
     for entries in (*net.timers.values(), *net.watching.values()):
         sure = [
             e.task.timing.after
             for e in entries
             if e.task.guard is None
             and not e.task.keeps_visit
-            and (e.task.watches is None or e.task.stops_watched)
+            and (e.task.stops_watched if e.task.watches else e.only_input is not None)
+            and e.task.id not in locked
             and e.task.timing is not None
             and e.task.timing.after is not None
         ]
@@ -61,6 +73,64 @@ def _late_deadlines(net: Net) -> Iterator[Finding]:
                     )
 
 
+def _deadlines_without_time(
+    definition: Definition, net: Net, nets: Sequence[Net]
+) -> Iterator[Finding]:
+    """Yield the deadlines at a field that stays empty; who starts a case by hand may fill any."""
+    if Start.API in definition.starts:
+        return
+    filled = {name for one in nets for entry in one.tasks for name in _filled_by(entry.task)}
+    filled |= net.defaults.keys()
+    for entry in net.tasks:
+        timing = entry.task.timing
+        if timing is None or timing.at is None:
+            continue
+        root, _, rest = timing.text.removeprefix("at ").partition(".")
+        name = rest.split(".")[0]
+        if root == "data" and name not in filled:
+            message = f"never fires: nothing ever sets data.{name}, so `set` it before"
+            kind = Kind.DEADLINE_NEVER_FIRES
+            yield Finding(kind, Severity.WARNING, entry.task.id, message)
+
+
+def _filled_by(task: Task) -> Iterator[str]:
+    """Yield the fields of the case data that a task may fill, those of its sub-cases too."""
+    for planned in task.actions:
+        for one in (planned, *planned.undo):
+            if isinstance(one.action, SetData):
+                yield one.action.field
+            elif isinstance(one.action, Subcase):
+                yield from (given.field for given in (*one.action.given, *one.action.returned))
+    if task.instances is not None:
+        yield from (collected.field for collected in task.instances.collect)
+
+
+def _shadowed(net: Net) -> Iterator[Finding]:
+    """Yield the tasks that an earlier one leaves no event: it takes all of them where both wait."""
+    locked = wiring_of(net).locks
+    for by_place in net.listening.values():
+        for entries in by_place.values():
+            always: Task | None = None
+            for entry in entries:
+                if always is not None:
+                    message = f"never fires: {always.id} takes every such event before it"
+                    yield Finding(Kind.SHADOWED, Severity.WARNING, entry.task.id, message)
+                elif _takes_always(entry) and entry.task.id not in locked:
+                    always = entry.task
+
+
+def _takes_always(entry: NumberedTask) -> bool:
+    """Tell whether a task starts with any event of its type once its one input is there."""
+    task = entry.task
+    return (
+        entry.only_input is not None
+        and task.guard is None
+        and task.instances is None
+        and task.join is not Join.PARTIAL
+        and not task.transient
+    )
+
+
 def _unused_labels(definition: Definition, nets: Sequence[Net]) -> Iterator[Finding]:
     """Yield the labels that no guard asks for, where mails are classified."""
     tasks = [entry.task for net in nets for entry in net.tasks]
@@ -71,6 +141,8 @@ def _unused_labels(definition: Definition, nets: Sequence[Net]) -> Iterator[Find
     asked: set[str] = set()
     for guard in (guard for task in tasks for guard in _guards(task)):
         for leaf in guard.leaves:
+            if isinstance(leaf, TwoFields) and "label" in (leaf.field, leaf.source):
+                return  # any label may be in the other field
             if leaf.field != "label":
                 continue
             wanted = getattr(leaf, "wanted", None)
@@ -91,12 +163,14 @@ def _copies_label(task: Task) -> bool:
 def _guards(task: Task) -> Iterator[Guard]:
     ways = [*task.outputs, *task.error_outputs]
     until = task.until.guard if task.until is not None else None
-    for guard in (task.guard, until, *(branch.guard for branch in ways)):
+    add = task.instances.add if task.instances is not None else None
+    added = add.guard if add is not None else None
+    for guard in (task.guard, until, added, *(branch.guard for branch in ways)):
         if guard is not None:
             yield guard
 
 
-def _reply_loops(net: Net) -> Iterator[Finding]:
+def _reply_loops(net: Net, still_time: Callable[[], bool]) -> Iterator[Finding]:
     """Yield the replies that a mail alone can bring about again and again: two robots would loop.
 
     A way round counts when none of its tasks has a guard and nothing but mails and time drives it.
@@ -107,6 +181,8 @@ def _reply_loops(net: Net) -> Iterator[Finding]:
         for arc in task.inputs:
             by_place.setdefault(arc.place, []).append(task)
     for task in driven:
+        if not still_time():
+            return  # a way is looked for from each reply
         if any(isinstance(planned.action, Reply) for planned in task.actions):
             way = _way_round(task, by_place)
             if way is not None and _listens(net, way):

@@ -7,8 +7,9 @@ it is looked at again, until nothing moves. Nothing here iterates over a set, re
 draws.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
+from heapq import heapify, heappop, heappush
 
 from cases import holding
 from cases.actions import Perform, Reply
@@ -22,13 +23,14 @@ from cases.leftovers import drop_transient, keep_event, note_untaken, report_out
 from cases.limits import MAX_INSTANCES
 from cases.listening import Listener, hear, running_listeners, takes
 from cases.net import NumberedTask
-from cases.overdue import pass_running
+from cases.overdue import pass_running, renewed
 from cases.rounds import go_on_with_rounds
 from cases.starting import anchors, chosen, may_start, prepare, startable
-from cases.state import CaseState, CaseStatus, Token
+from cases.state import CaseState, CaseStatus, Firing, Token
 from cases.threads import drop_unused
 from cases.timers import Timer, all_timers
 from cases.trace import TraceKind
+from cases.values import JSON
 from cases.working import Working
 
 # So many looks at tasks that can't start are counted at a time.
@@ -244,37 +246,86 @@ def _give(work: Working, taker: _Taker, event: Event, cause: str | None) -> None
 
 
 def _see_whether_that_was_all(work: Working) -> None:
-    """End a case with nothing left to do, or stop it where its net wants a final place (WCP-11)."""
+    """End a case with nothing left to do, or stop it where its net wants a final place (WCP-11).
+
+    A reply that is held has still to go out.
+    """
     if work.running:
         return
     tokens = work.marking.tokens
     if work.net.ends_when_empty:
-        if not any(place in work.wiring.taken_from for place in tokens):
+        if not work.holding and not any(place in work.wiring.taken_from for place in tokens):
             close(work, "nothing is left to do")
     elif not tokens:
         park(work, "no token is left and nothing runs, but no final condition has been reached")
 
 
 def _pass_time(work: Working, until: datetime) -> None:
-    """Fire the deadlines that are due, each with all that follows before the next."""
-    while work.status is CaseStatus.OPEN:
-        first = min(_due_timers(work, until), key=lambda timer: timer.order, default=None)
-        held = holding.first_due(work, until)
-        if held is not None and (first is None or held.due <= first.due):
-            holding.release(work, held)
-        elif first is not None:
-            _fire_timer(work, first)
-        else:
-            return
+    """Do what is due by a time, each thing with all that follows before the next."""
+    while work.status is CaseStatus.OPEN and _pass_next(work, until):
+        pass
 
 
-def _due_timers(work: Working, until: datetime) -> Iterator[Timer]:
-    """Yield the timers that are due by a time and can set something off."""
-    for timer in all_timers(work.net, work.marking.tokens, work.running, work.data):
-        if timer.due <= until and (
-            timer.token is None or may_start(work, timer.entry, timer.token)
-        ):
-            yield timer
+def _pass_next(work: Working, until: datetime) -> bool:
+    """Do what is due first, and more in its order while that is known; False if nothing is due.
+
+    To look at all deadlines anew after each would take seconds where thousands are due at once.
+    """
+    moved = held_back = False
+    work.timed.clear()
+    due = list(_due_timers(work, until, work.marking.tokens, work.running))
+    heapify(due)
+    while due:
+        timer = heappop(due)[1]
+        if not renewed(work, timer):
+            continue
+        if timer.token is not None and not may_start(work, timer.entry, timer.token):
+            held_back = True
+            continue
+        if _release_before(work, timer.due, until):
+            return True
+        data, firings = work.data, work.firings
+        _fire_timer(work, timer)
+        moved = True
+        if work.status is not CaseStatus.OPEN or held_back or _has_others(work, data, firings):
+            return True
+        while work.timed:
+            token = work.timed.pop()
+            for one in _due_timers(work, until, {token.place: (token,)}, {}):
+                heappush(due, one)
+    return _release_before(work, until, until) or moved
+
+
+def _due_timers(
+    work: Working,
+    until: datetime,
+    tokens: Mapping[str, tuple[Token, ...]],
+    running: Mapping[int, Firing],
+) -> Iterator[tuple[tuple[datetime, int, int, bool], Timer]]:
+    """Yield what is due by a time for some tokens and running tasks, each with its place in order.
+
+    No two have the same place.
+    """
+    for timer in all_timers(work.net, tokens, running, work.data):
+        if timer.due <= until:
+            yield timer.order, timer
+
+
+def _has_others(work: Working, data: Mapping[str, JSON], firings: int) -> bool:
+    """Tell whether deadlines may have come up since then that are not those of new tokens."""
+    if work.data is not data and work.wiring.times_in_data:
+        return True
+    return bool(work.net.watching) and next(reversed(work.running), 0) > firings
+
+
+def _release_before(work: Working, due: datetime, until: datetime) -> bool:
+    """Let the held reply go out that is due first, if that is before something else."""
+    held = holding.first_due(work, until)
+    if held is None or held.due > due:
+        return False
+    holding.release(work, held)
+    settle(work)
+    return True
 
 
 def _fire_timer(work: Working, timer: Timer) -> None:

@@ -1,6 +1,7 @@
 """What nothing takes where a case stands: events that wait or are let go, outcomes for people."""
 
 from cases.actions import ReportUnhandled
+from cases.cancelling import awaited
 from cases.events import TRANSIENT_EVENTS, ActionEnded, Event
 from cases.outcomes import failure, report_of, report_of_bounce
 from cases.state import CaseStatus, Outcome
@@ -74,10 +75,15 @@ def drop_transient(work: Working) -> None:
 def _may_be_taken(work: Working, event: Event) -> bool:
     """Tell whether something may still take an event that nothing has taken.
 
-    That is while a task holds its tokens, or the case is parked, and some task listens for it.
+    That is while an action holds a task, or the case is parked, and some task listens for it. A
+    task that waits for its own event may do so for weeks, and nobody would hear of it meanwhile.
     """
-    held = bool(work.running) or work.status is CaseStatus.PARKED
-    return held and event.type in work.wiring.heard
+    if event.type not in work.wiring.heard:
+        return False
+    return work.status is CaseStatus.PARKED or any(
+        firing.retry is not None or any(True for _ in awaited(work.net, firing))
+        for firing in work.running.values()
+    )
 
 
 def _tell(work: Working, report: ReportUnhandled | None) -> None:

@@ -59,6 +59,13 @@ MAX_AUTOMATIC_FIRINGS_BEFORE = 1_000  # in cases of a core before LONG_STEPS
 MAX_VISITS = 1_000_000
 VISITS_PER_LEAF = 12
 VISITS_PER_PATTERN_CHAR = 20
+# A token takes about 2 µs to make, a thread with it 10.
+VISITS_PER_TOKEN = 4
+VISITS_PER_THREAD = 20
+# What a case may hold between two steps: tokens, threads, running tasks, undoable actions. A list
+# of 10,000 items makes a token and a thread for each.
+MAX_KEPT = 25_000
+MAX_THREADS_DATA_BYTES = 1024 * 1024
 
 # The tasks and conditions notation.
 MAX_NODES = 10_000  # in all nets of a definition

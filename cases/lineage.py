@@ -17,6 +17,11 @@ def lineage(threads: Threads, thread: int | None) -> tuple[int | None, ...]:
     return (*line, None)
 
 
+def related(threads: Threads, one: int | None, other: int | None) -> bool:
+    """Tell whether one of two threads came from the other, or is it."""
+    return one == other or one in lineage(threads, other) or other in lineage(threads, one)
+
+
 def common_thread(threads: Threads, merged: Iterable[int | None]) -> int | None:
     """Return the thread in which others go on when they are merged: the nearest that all share."""
     different = list(dict.fromkeys(merged))

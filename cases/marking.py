@@ -103,13 +103,12 @@ class Marking:
             taken = list((anchor and self.bound(task, anchor)) or ())
         else:
             taken = self._oldest(task, token)
-        for gone in taken:
-            self._rest(gone)
+        self.drop(taken)
         return tuple(taken)
 
-    def drop_oldest(self, arc: Arc) -> None:
-        """Take away as many tokens as an arc needs, the oldest."""
-        for gone in self.tokens[arc.place][: arc.weight]:
+    def drop(self, tokens: Sequence[Token]) -> None:
+        """Take some tokens away."""
+        for gone in tokens:
             self._rest(gone)
 
     def put(self, token: Token) -> None:
@@ -192,11 +191,14 @@ class Marking:
         return resting[: arc.weight] if len(resting) >= arc.weight else None
 
     def _offered(self, task: Task) -> Iterator[Token]:
-        """Yield the first token of each thread in a task's places; one where it merges them."""
+        """Yield the first token of each thread in a task's places; one where it merges them.
+
+        A task that needs all of its places is found by those where it takes one token.
+        """
         singles = [arc for arc in task.inputs if arc.weight == 1]
-        for arc in singles or task.inputs:
+        for arc in singles if singles and task.join is Join.ALL else task.inputs:
             first: dict[int | None, Token] = {}
-            for token in self.tokens.get(arc.place, ())[: None if singles else 1]:
+            for token in self.tokens.get(arc.place, ())[: None if arc.weight == 1 else 1]:
                 first.setdefault(token.thread, token)
             yield from first.values()
 

@@ -296,11 +296,6 @@ def _numbered(task: Task, order: int) -> NumberedTask:
     return NumberedTask(task, order, task.inputs[0].place if single else None)
 
 
-def _waits_for_data(task: Task) -> bool:
-    """Tell whether new data alone can let a task fire."""
-    return task.trigger is Trigger.NONE and task.guard is not None
-
-
 def _watched_places(task: Task) -> list[str]:
     """Return the places whose tokens can enable a task.
 

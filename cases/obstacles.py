@@ -49,8 +49,9 @@ def _of_places(work: Working, task: Task) -> Iterator[str]:
     empty = [arc.place for arc in task.inputs if arc.place not in filled]
     named = ", ".join(dict.fromkeys(work.states(empty)))
     if task.join is Join.PARTIAL:
-        if task.id in work.rounds:
-            missing = [arc.place for arc in task.inputs if arc.place not in work.rounds[task.id]]
+        used = next((used for (join, _), used in work.rounds.items() if join == task.id), None)
+        if used is not None:
+            missing = [arc.place for arc in task.inputs if arc.place not in used]
             yield f"has fired, and is ready again after {', '.join(work.states(missing))}"
         elif len(filled) < task.threshold:
             yield f"needs {task.threshold} of its inputs, and {len(filled)} are there"

@@ -7,7 +7,7 @@ in the net, where asking which markings can be reached is not.
 
 from collections.abc import Sequence
 
-from cases.lineage import lineage
+from cases.lineage import related
 from cases.net import Task
 from cases.reach import ahead, reaching
 from cases.state import Token
@@ -52,14 +52,11 @@ def _on_the_way(
         (place,)
         for place, tokens in work.marking.tokens.items()
         if place not in filled
-        and any(_belongs(work, token.thread, anchor.thread) for token in tokens)
+        and any(related(work.threads, token.thread, anchor.thread) for token in tokens)
     ]
     running = [
-        places for firing, places in ahead(work) if _belongs(work, firing.thread, anchor.thread)
+        places
+        for firing, places in ahead(work)
+        if related(work.threads, firing.thread, anchor.thread)
     ]
     return resting + running
-
-
-def _belongs(work: Working, other: int | None, thread: int | None) -> bool:
-    """Tell whether one of two threads came from the other."""
-    return other in lineage(work.threads, thread) or thread in lineage(work.threads, other)

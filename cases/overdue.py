@@ -13,6 +13,21 @@ from cases.trace import TraceKind
 from cases.working import Working
 
 
+def renewed(work: Working, timer: Timer) -> bool:
+    """Tell whether a timer is still there, with its token or firing as that is now."""
+    if timer.token is not None:
+        id_, fired = timer.token.id, timer.entry.task.id
+        resting = work.marking.tokens.get(timer.token.place, ())
+        timer.token = next((one for one in resting if one.id == id_), None)
+        return timer.token is not None and fired not in timer.token.fired
+    known = None if timer.firing is None else work.running.get(timer.firing.number)
+    if known is None or known.retry != (timer.firing and timer.firing.retry):
+        return False
+    timer.firing = known
+    passed = known.group is not None and known.group.passed
+    return timer.retry or not (passed or timer.entry.task.id in known.fired)
+
+
 def pass_running(work: Working, timer: Timer) -> None:
     """Do what is due of a running firing: a deadline that fires or is missed, or a retry."""
     firing = timer.firing

@@ -48,6 +48,12 @@ def reaching(work: Working, join: Task, targets: Iterable[str]) -> frozenset[str
     return reach.places
 
 
+def leads_to(net: Net, task: str, place: str) -> bool:
+    """Tell whether a token that a task gives can come to a place, or stay in it."""
+    ways = _found(net, task, (place,)).places
+    return any(given in ways for given in wiring_of(net).leads_to[task])
+
+
 def ahead(work: Working) -> Iterator[tuple[Firing, tuple[str, ...]]]:
     """Yield the running firings and the places that each may still fill.
 

@@ -12,7 +12,7 @@ from cases.instances import holds_back
 from cases.locks import is_free
 from cases.net import Join, NumberedTask, Task, Trigger
 from cases.or_join import awaits_nothing
-from cases.rounds import begin_round, may_begin
+from cases.rounds import begin_round, is_in_round, still_cancels
 from cases.state import Token
 from cases.working import Working
 
@@ -97,16 +97,18 @@ def _is_fleeting(entry: NumberedTask) -> bool:
 
 
 def _is_let(work: Working, task: Task) -> bool:
-    """Tell whether neither a lock nor the join's round keeps a task from starting."""
+    """Tell whether neither a lock nor the join's last cancelling keeps a task from starting."""
     if task.id in work.wiring.locks and not is_free(work, task):
         return False
-    return task.join is not Join.PARTIAL or may_begin(work, task)
+    return task.join is not Join.PARTIAL or not still_cancels(work, task)
 
 
 def _has_all(work: Working, task: Task, token: Token | None) -> bool:
-    """Tell whether an OR-join waits for nothing more, and the group before has come to its end."""
+    """Tell whether a join waits for nothing more, and the group before has come to its end."""
+    thread = None if token is None else token.thread
+    if task.join is Join.PARTIAL and is_in_round(work, task, thread):
+        return False
     if task.instances is not None:
-        thread = None if token is None else token.thread
         for firing in work.running.values():
             if holds_back(firing, task) and firing.thread == thread:
                 return False

@@ -23,6 +23,8 @@ LONG_STEPS = 3
 
 # Firing number and index: an action's key for the whole life of its case.
 ActionKey = tuple[int, int]
+# A partial join and the thread of control in which it has fired.
+RoundKey = tuple[str, int | None]
 
 
 class CaseStatus(StrEnum):
@@ -165,7 +167,8 @@ class Beside:
 class Held:
     """A reply that goes out when it is `due`, unless it is withdrawn before.
 
-    `states` are those in which the case stood when the step was over that asked for it.
+    `states` are those to which its own way had led when the step was over that asked for it, and
+    `thread` is the thread of control in which it stands there, None being any.
     """
 
     firing: int
@@ -177,6 +180,7 @@ class Held:
     due: datetime
     states: tuple[str, ...] = ()
     undoable: Undoable | None = None
+    thread: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,9 +195,9 @@ class Outcome:
 class CaseState:
     """All that a case needs to go on; tokens are by place.
 
-    `rounds` holds, for each partial join that has fired, the inputs that its round has used up, the
-    one before it can fire again (WCP-28, 31). `undoable` are in the order in which they ended.
-    `depth` is how many cases this one is a sub-case of.
+    `rounds` holds, for each partial join and thread in which it has fired, the inputs that its
+    round has used up, the one before it can fire again (WCP-28, 31). `undoable` are in the order in
+    which they ended. `depth` is how many cases this one is a sub-case of.
     """
 
     tokens: Mapping[str, tuple[Token, ...]]
@@ -212,7 +216,7 @@ class CaseState:
     core_version: int = CORE_VERSION
     threads: Mapping[int, Thread] = field(default_factory=dict)
     threads_made: int = 0
-    rounds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    rounds: Mapping[RoundKey, tuple[str, ...]] = field(default_factory=dict)
     undoable: tuple[Undoable, ...] = ()
     depth: int = 0
 

@@ -4,17 +4,17 @@ A token without a thread belongs to the case's own, the first of all. A thread s
 those that it came from, its own first; what it sets stays its own (WCP-12 to 15, 41, 42).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from cases.budget import ThreadsTooDeep
+from cases.budget import ThreadsTooDeep, count_visits
 from cases.events import Event
-from cases.limits import MAX_INSTANCES, MAX_THREAD_DEPTH
+from cases.limits import MAX_INSTANCES, MAX_THREAD_DEPTH, VISITS_PER_THREAD
 from cases.lineage import common_thread, deepest, lineage
 from cases.net import Branch
 from cases.state import Thread, Token
 from cases.values import JSON
-from cases.working import NO_DATA, Working
+from cases.working import Working
 
 
 def new_thread(work: Working, parent: int | None, number: int, item: JSON = None) -> int:
@@ -30,13 +30,6 @@ def new_thread(work: Working, parent: int | None, number: int, item: JSON = None
         data["item"] = item
     work.threads[work.threads_made] = Thread(work.threads_made, data, parent)
     return work.threads_made
-
-
-def thread_facts(work: Working, thread: int | None) -> Mapping[str, JSON]:
-    """Return what guards may ask for as `thread.NAME`."""
-    if thread is None:
-        return NO_DATA
-    return work.thread_data(thread)
 
 
 def set_in_thread(work: Working, thread: int, name: str, value: JSON) -> None:
@@ -72,9 +65,11 @@ def tokens_for(
     if branch.each is not None:
         items = branch.each(work.facts(event, thread))
         listed = items[:MAX_INSTANCES] if isinstance(items, list | tuple) else ()
+        count_visits(work, VISITS_PER_THREAD * len(listed))
         return [new_thread(work, thread, n, item) for n, item in enumerate(listed, 1)]
     if branch.weight == 1:
         return (thread,)
+    count_visits(work, VISITS_PER_THREAD * branch.weight)
     return [new_thread(work, thread, number) for number in range(1, branch.weight + 1)]
 
 
@@ -96,4 +91,9 @@ def _mentioned(work: Working) -> Iterator[int | None]:
     for firing in work.running.values():
         yield firing.thread
         yield from (token.thread for token in firing.tokens)
+        yield from (one.thread for one in firing.undoing)
     yield from (one.thread for one in work.undoable)
+    yield from (thread for _, thread in work.rounds)
+    later = [one.undoable for one in work.beside.values()]
+    later += [one.undoable for one in work.holding.values()]
+    yield from (one.thread for one in later if one is not None)

@@ -32,11 +32,14 @@ class Timer:
     retry: bool = False
 
     @property
-    def order(self) -> tuple[datetime, int, int]:
-        """What timers are sorted by: due time, then declaration, then the age of what has it."""
+    def order(self) -> tuple[datetime, int, int, bool]:
+        """What timers are sorted by: due time, then declaration, then the age of what has it.
+
+        No two of a case are equal in it.
+        """
         if self.token is not None:
-            return self.due, self.entry.order, self.token.id
-        return self.due, self.entry.order, 0 if self.firing is None else self.firing.number
+            return self.due, self.entry.order, self.token.id, False
+        return self.due, self.entry.order, 0 if self.firing is None else self.firing.number, True
 
 
 def all_timers(

@@ -31,6 +31,7 @@ class Wiring:
     - `partial`: the partial joins.
     - `heard`: the types of events that are kept for a task; `fleeting` are those that only tasks
       with a transient trigger take.
+    - `times_in_data`: whether a deadline is at a time that the case data holds.
     """
 
     automatic: Mapping[str, tuple[int, ...]]
@@ -47,6 +48,7 @@ class Wiring:
     partial: tuple[NumberedTask, ...]
     heard: frozenset[str]
     fleeting: frozenset[str]
+    times_in_data: bool
 
 
 _WIRINGS: WeakKeyDictionary[Net, Wiring] = WeakKeyDictionary()
@@ -88,6 +90,10 @@ def _wired(net: Net) -> Wiring:
         partial=tuple(entry for entry in net.tasks if entry.task.join is Join.PARTIAL),
         heard=heard,
         fleeting=frozenset(one for one in triggers if one is not None) - heard,
+        times_in_data=any(
+            entry.task.timing is not None and entry.task.timing.at is not None
+            for entry in net.tasks
+        ),
     )
 
 

@@ -14,7 +14,7 @@ from cases.guards import Verdict
 from cases.limits import MAX_TRACED_LEAVES
 from cases.marking import Marking
 from cases.net import Net, NumberedTask
-from cases.state import ActionKey, CaseState, Held, Thread
+from cases.state import ActionKey, CaseState, Held, Thread, Token
 from cases.trace import TraceEntry, TraceKind
 from cases.values import JSON
 
@@ -37,7 +37,8 @@ class Working:
         self.running = dict(state.running)
         self.beside = dict(state.beside)
         self.holding: Mapping[ActionKey, Held] = state.holding
-        self.newly_held: tuple[ActionKey, ...] = ()
+        # what this step holds, and how many tokens there had been before
+        self.newly_held: dict[ActionKey, int] = {}
         self.outcomes = list(state.outcomes)
         self.waiting = list(state.waiting)
         self.data = state.data
@@ -52,6 +53,7 @@ class Working:
         self.rounds = dict(state.rounds)
         self.undoable = state.undoable
         self.depth = state.depth
+        self.timed: list[Token] = []  # tokens that have come to where deadlines run
         self.unfed = 0  # firings since an event of the outside was last taken
         self.visited = 0  # nodes that were looked at meanwhile to see what may still come
 

@@ -1,4 +1,4 @@
-"""`everpost cases`: find cases, look into one, give it an event, cancel it."""
+"""`everpost cases`: find cases, open one, look into it, give it an event, cancel it."""
 
 import json
 import uuid
@@ -7,7 +7,9 @@ from urllib.parse import quote
 
 import typer
 
+from everpost.cli_case_next import foretold, next_of
 from everpost.cli_case_view import described
+from everpost.cli_case_why import explained
 from everpost.cli_client import call
 from everpost.cli_errors import CommandError, Commands
 from everpost.cli_output import as_json, columns
@@ -62,6 +64,48 @@ def show(case_id: CaseId, json_wanted: AsJson = False) -> None:
     """Show one case: where it stands, what happens next, its messages and why it is so."""
     case = call(read_settings(), "GET", f"/cases/{quote(case_id, safe='')}")
     typer.echo(as_json(case) if json_wanted else described(case))
+
+
+@app.command()
+def why(
+    case_id: CaseId,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="At most so many steps.")] = 50,
+    cursor: Annotated[str | None, typer.Option(help="Go on after an earlier page.")] = None,
+    json_wanted: AsJson = False,
+) -> None:
+    """Tell why a case is where it is: every step, what each guard found, and what was done."""
+    query: dict[str, str | int] = {"limit": limit} | ({"cursor": cursor} if cursor else {})
+    path = f"/cases/{quote(case_id, safe='')}/trace"
+    page = call(read_settings(), "GET", path, query=query)
+    if json_wanted:
+        typer.echo(as_json(page))
+        return
+    typer.echo(explained(page["items"]) or "Nothing has happened yet.")
+    if page.get("next_cursor"):
+        typer.echo(f"There are more: --cursor {one_line(str(page['next_cursor']))}")
+
+
+@app.command("next")
+def what_next(case_id: CaseId, json_wanted: AsJson = False) -> None:
+    """Tell what happens next in a case: what it waits for, until when, and what holds it back."""
+    case = call(read_settings(), "GET", f"/cases/{quote(case_id, safe='')}")
+    typer.echo(as_json(next_of(case)) if json_wanted else foretold(case))
+
+
+@app.command("open")
+def open_case(
+    definition: Annotated[str, typer.Argument(help="The definition's id.")],
+    data: Annotated[str, typer.Option(help="The case's data, a JSON object.")] = "{}",
+    to: Annotated[str | None, typer.Option(help="Whom its replies go to, an address.")] = None,
+    subject: Annotated[str | None, typer.Option(help="What it is about.")] = None,
+    mailbox: Annotated[str | None, typer.Option(help="The mailbox that its mail is from.")] = None,
+) -> None:
+    """Open a case without a mail."""
+    given = {"to": to, "subject": subject, "mailbox_id": mailbox}
+    body = {"spec_id": definition, "data": _object(data)}
+    body |= {name: value for name, value in given.items() if value is not None}
+    case = call(read_settings(), "POST", "/cases", body=body)
+    typer.echo(f"Opened: case {one_line(case['id'])}.")
 
 
 @app.command()

@@ -4,11 +4,15 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
+from urllib.parse import quote
 
 import typer
 
+from cases.definitions import parse_definition
 from cases.documents import parse_document
+from cases.drawing.picture import CannotDraw
 from cases.errors import DefinitionInvalid
+from clients.drawing import drawn
 from everpost.cli_client import answered, call
 from everpost.cli_errors import CommandError, Commands
 from everpost.cli_output import columns
@@ -16,7 +20,7 @@ from everpost.settings import read_settings
 from everpost.terminal import one_line, printable
 
 definitions = typer.Typer(
-    cls=Commands, no_args_is_help=True, help="Check and register case definitions."
+    cls=Commands, no_args_is_help=True, help="Check, draw and register case definitions."
 )
 
 DEFINITION_COLUMNS = ("id", "name", "version", "hash", "created_at", "created_by")
@@ -60,6 +64,70 @@ def list_definitions() -> None:
     """List the registered definitions."""
     items = call(read_settings(), "GET", "/workflows")["items"]
     typer.echo(columns(items, DEFINITION_COLUMNS) if items else "No definition yet.")
+
+
+@definitions.command()
+def draw(
+    source: Annotated[
+        str, typer.Argument(metavar="ID|FILE", help="A registered definition, or a file.")
+    ],
+    version: Annotated[
+        int | None, typer.Option(min=1, help="Of a registered one; else its newest.")
+    ] = None,
+    net: Annotated[str | None, typer.Option(help="One of its `nets`; else the main one.")] = None,
+    case_id: Annotated[
+        str | None,
+        typer.Option("--case", help="Draw this case's tokens too, in the version it runs on."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write it here, not to the terminal.")
+    ] = None,
+) -> None:
+    """Draw a definition as SVG: its states or tasks, and what moves a case from one to the next."""
+    if _is_file(source):
+        if version is not None or case_id is not None:
+            raise CommandError("--version and --case are for a registered definition, not a file.")
+        svg = _drawn_file(Path(source), net)
+    elif case_id is not None:
+        if version is not None or net is not None:
+            raise CommandError("--case draws what the case runs on: leave --version and --net out.")
+        svg = _drawn_case(source, case_id)
+    else:
+        given = {"version": version, "net": net}
+        query: dict[str, str | int] = {name: value for name, value in given.items() if value}
+        path = f"/workflows/{quote(source, safe='')}/drawing"
+        svg = answered(read_settings(), "GET", path, query=query).text
+    if output is None:
+        typer.echo(printable(svg), nl=False)
+        return
+    try:
+        output.write_text(svg, "utf-8")
+    except OSError as error:
+        raise CommandError(f"Cannot write {output}: {error.strerror}.") from None
+    typer.echo(f"Drawn: {output}")
+
+
+def _is_file(source: str) -> bool:
+    """Tell whether a file is meant: ids of definitions have neither a dot nor a slash."""
+    return "." in source or "/" in source or Path(source).is_file()
+
+
+def _drawn_file(file: Path, net: str | None) -> str:
+    try:
+        return drawn(parse_definition(spec_of(file)), net)
+    except DefinitionInvalid as error:
+        raise CommandError(f"{file} is not valid: {printable(str(error))}") from None
+    except CannotDraw as error:
+        raise CommandError(one_line(str(error), 500)) from None
+
+
+def _drawn_case(definition: str, case_id: str) -> str:
+    path = f"/cases/{quote(case_id, safe='')}"
+    case = call(read_settings(), "GET", path)
+    if case.get("definition") != definition:
+        runs = one_line(str(case.get("definition")))
+        raise CommandError(f"Case {one_line(case_id)} runs on {runs}: draw that one.")
+    return answered(read_settings(), "GET", f"{path}/drawing").text
 
 
 def spec_of(file: Path) -> Mapping[str, Any]:  # Any: JSON values

@@ -86,6 +86,7 @@ async def _ensure_example(database: Database, tenant: str) -> None:
                 content_hash(document),
                 ADMIN,
                 utc_now(),
+                registration.judged(definition).verdict,
             )
 
 

@@ -22,6 +22,7 @@ from contracts.steps import Snapshot
 from ledgers.delivery import UNDELIVERED
 from ledgers.door import OWN_EVENTS, OWN_PREFIX, Door
 from ledgers.patterns import Pattern
+from ledgers.registration import judged
 from store import cases, definitions
 from store.cases import CaseDetail
 from store.database import Database
@@ -109,6 +110,7 @@ async def run_pattern(
 
 async def _registered(database: Database, tenant: str, by: str, pattern: Pattern) -> int:
     """Return the version of a pattern's definition; the same content is the same version."""
+    verdict = judged(pattern.definition).verdict
     async with database.write() as connection:
         stored, _ = await definitions.register(
             connection,
@@ -118,6 +120,7 @@ async def _registered(database: Database, tenant: str, by: str, pattern: Pattern
             content_hash(pattern.document),
             by,
             utc_now(),
+            verdict,
         )
     return stored.version
 

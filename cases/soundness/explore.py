@@ -1,16 +1,17 @@
 """The check of a net: breadth-first over its markings, so that each way found is a shortest one."""
 
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
-from cases.actions import Classify, SetData
-from cases.net import Net, Split, Task
-from cases.soundness.moves import Marking, Move, Moves
+from cases.net import Join, Net, Task, Trigger
+from cases.soundness.certain import Problem, Search, Way, certain_ways, is_certain
+from cases.soundness.moves import Marking, Moves
 from cases.soundness.verdict import Finding, Kind, Report, Severity, verdict_of
 
 MAX_MARKINGS = 200_000
-# More tokens than these in one place, and a place is taken to have no bound.
+# A place may hold that many times the tokens that one firing puts there before it is taken to have
+# no bound.
 MAX_TOKENS = 8
 
 
@@ -25,7 +26,6 @@ class _Seen:
 
     came: dict[Marking, tuple[Marking, str] | None] = field(default_factory=dict)
     before: dict[Marking, list[Marking]] = field(default_factory=dict)
-    ends: dict[Marking, tuple[Marking, str] | None] = field(default_factory=dict)
     closing: list[Marking] = field(default_factory=list)
     stuck: list[Marking] = field(default_factory=list)
     fired: set[str] = field(default_factory=set)
@@ -41,35 +41,67 @@ class _Seen:
             step = self.came[step[0]]
         return tuple(reversed(tasks))
 
+    def earlier(self, marking: Marking) -> Iterator[Marking]:
+        """Yield the markings on the way to one, the last first."""
+        step = self.came[marking]
+        while step is not None:
+            yield step[0]
+            step = self.came[step[0]]
+
 
 def check_net(
     net: Net, *, max_markings: int = MAX_MARKINGS, still_time: Callable[[], bool] = always
 ) -> Report:
     """Return what is wrong with a net; the same for the same budget of markings."""
     moves = Moves(net)
-    seen = _explored(moves, max_markings, still_time)
-    findings = tuple(_findings(moves, seen))
-    return Report(verdict_of(findings, complete=seen.complete), findings, len(seen.came))
+    growth = _Growth(net)
+    starts = [moves.start(net.start)]
+    if net.reopens_in is not None:
+        starts.append(moves.start(net.reopens_in))
+    seen = _explored(moves, growth, starts, max_markings, still_time)
+    findings = list(_findings(moves, seen))
+    possible = frozenset((one.kind, one.severity) for one in findings if one.possible)
+    if possible:
+        problems = _problems(moves, seen)
+        search = Search(problems, possible, max_markings, still_time, growth.is_endless)
+        ways = certain_ways(moves, search, starts)
+        findings = [_made_certain(moves, one, ways) for one in findings]
+    verdict = verdict_of(tuple(findings), complete=seen.complete)
+    return Report(verdict, tuple(findings), len(seen.came))
 
 
-def _explored(moves: Moves, max_markings: int, still_time: Callable[[], bool]) -> _Seen:
-    seen = _Seen()
-    starts = [moves.start(moves.net.start)]
-    if moves.net.reopens_in is not None:
-        starts.append(moves.start(moves.net.reopens_in))
+def _made_certain(
+    moves: Moves, finding: Finding, ways: Mapping[Problem, tuple[Way, Marking]]
+) -> Finding:
+    """Return a finding with the certain way to such a problem, if there is one."""
+    problem = (finding.kind, finding.severity)
+    if not finding.possible or problem not in ways:
+        return finding
+    way, marking = ways[problem]
+    place = _place_of(moves, problem, marking)
+    return replace(finding, witness=way, place=place, possible=False)
+
+
+def _explored(
+    moves: Moves,
+    growth: "_Growth",
+    starts: list[Marking],
+    max_markings: int,
+    still_time: Callable[[], bool],
+) -> _Seen:
+    seen = _Seen(came=dict.fromkeys(starts))
     todo = deque(starts)
-    seen.came = dict.fromkeys(starts)
-    grows_for_ever = _is_plain(moves.net)
-    while todo:
-        if len(seen.came) > max_markings or not still_time():
-            seen.complete = False
-            break
+    while todo and seen.complete and seen.grown is None:
         marking = todo.popleft()
         if moves.is_end(marking):
             seen.closing.append(marking)
             continue
         moved = False
         for move in moves.after(marking):
+            # One marking alone may have more after it than there is time for.
+            if len(seen.came) > max_markings or not still_time():
+                seen.complete = False
+                break
             moved = True
             seen.fired.add(move.task)
             if move.ends:
@@ -79,159 +111,186 @@ def _explored(moves: Moves, max_markings: int, still_time: Callable[[], bool]) -
             if move.after in seen.came:
                 continue
             seen.came[move.after] = (marking, move.task)
-            if _has_grown(seen, move, grows_for_ever):
+            if growth.is_endless(move.after, seen.earlier(move.after)):
                 first = _first_grown(seen, move.after)
-                seen.grown = (move.after, seen.way_to(first))
-                return seen
+                seen.grown = (first, seen.way_to(first))
+                break
+            if growth.is_too_much(move.after):
+                seen.complete = False
+                break
             todo.append(move.after)
-        if not moved:
+        if not moved and seen.complete:
             seen.stuck.append(marking)
     return seen
 
 
-def _is_plain(net: Net) -> bool:
-    """Tell whether more tokens never let a net do less, and stay more."""
-    return not net.locks and not any(
-        e.task.cancel_places or e.task.cancel_tasks or e.task.join not in ("all", "any")
+class _Growth:
+    """Tells when a net collects tokens without end."""
+
+    def __init__(self, net: Net) -> None:
+        weights = [
+            weight
+            for entry in net.tasks
+            for weight in (
+                *(arc.weight for arc in entry.task.inputs),
+                *(branch.weight for branch in entry.task.outputs),
+            )
+        ]
+        self._most = MAX_TOKENS * max(weights, default=1)
+        self._monotone = _is_monotone(net)
+
+    def is_endless(self, marking: Marking, earlier: Iterable[Marking]) -> bool:
+        """Tell whether a marking has all the tokens of one that led to it, and more.
+
+        Where more tokens can let a net do less, it is taken for endless only when the tokens of
+        one place are very many.
+        """
+        most = _most_in_a_place(marking)
+        if most <= 1 or (not self._monotone and most <= self._most):
+            return False
+        return any(_covers(marking, one) for one in earlier)
+
+    def is_too_much(self, marking: Marking) -> bool:
+        """Tell whether a place holds so many tokens that the check can't go on."""
+        return _most_in_a_place(marking) > 2 * self._most
+
+
+def _most_in_a_place(marking: Marking) -> int:
+    most = run = 0
+    last = -1
+    for one in marking:  # sorted: the tokens of a place are neighbours
+        run = run + 1 if one == last else 1
+        last = one
+        most = max(most, run)
+    return most
+
+
+def _covers(marking: Marking, earlier: Marking) -> bool:
+    return len(earlier) < len(marking) and all(
+        marking.count(one) >= earlier.count(one) for one in set(earlier)
+    )
+
+
+def _is_monotone(net: Net) -> bool:
+    """Tell whether more tokens never let a net do less: it may do the same again, and stay more.
+
+    What fires by itself goes before what comes from outside, so it may clear away what is more.
+    """
+    triggered = [e.task.trigger is not Trigger.NONE or bool(e.task.actions) for e in net.tasks]
+    return not net.locks and all(triggered) == any(triggered) and not any(
+        e.task.cancel_places or e.task.cancel_tasks or e.task.join not in (Join.ALL, Join.ANY)
         or e.task.complete_tasks or e.task.instances is not None
         for e in net.tasks
     )  # fmt: skip
 
 
-def _has_grown(seen: _Seen, move: Move, grows_for_ever: bool) -> bool:
-    """Tell whether a marking has too many tokens, or more than one that led to it and no fewer."""
-    after = move.after
-    most = max((after.count(one) for one in set(after)), default=0)
-    if most <= 1:
-        return False
-    if most > MAX_TOKENS:
-        return True
-    return grows_for_ever and _covers_earlier(seen, after)
-
-
-def _covers_earlier(seen: _Seen, after: Marking) -> bool:
-    """Tell whether a marking has all the tokens of one that led to it, and more."""
-    step = seen.came[after]
-    while step is not None:
-        earlier = step[0]
-        if len(earlier) < len(after) and all(
-            after.count(one) >= earlier.count(one) for one in set(earlier)
-        ):
-            return True
-        step = seen.came[earlier]
-    return False
-
-
 def _first_grown(seen: _Seen, marking: Marking) -> Marking:
     """Return the first marking on the way to one that has more tokens than one before it."""
-    found, step = marking, seen.came[marking]
-    while step is not None:
-        if _covers_earlier(seen, step[0]):
-            found = step[0]
-        step = seen.came[step[0]]
+    found = marking
+    for one in seen.earlier(marking):
+        if any(_covers(one, before) for before in seen.earlier(one)):
+            found = one
     return found
 
 
-def _findings(moves: Moves, seen: _Seen) -> list[Finding]:
-    found: list[Finding] = []
+def _findings(moves: Moves, seen: _Seen) -> Iterator[Finding]:
     if seen.grown is not None:
-        marking, way = seen.grown
-        place = moves.shown(one for one in marking if marking.count(one) > 1)
-        message = "collects tokens without end: join the branches that lead here, or end one"
-        found.append(_finding(moves, Kind.UNBOUNDEDNESS, place, message, way))
         seen.complete = False
-        return found
-    for marking in seen.stuck[:1]:
-        message = "the case can stop here for ever: nothing can fire and it is not at its end"
-        way = seen.way_to(marking)
-        found.append(_finding(moves, Kind.DEADLOCK, moves.shown(marking), message, way))
-    found += _improper(moves, seen)
+        marking, way = seen.grown
+        problem = (Kind.UNBOUNDEDNESS, Severity.ERROR)
+        yield _finding(moves, problem, _place_of(moves, problem, marking), way)
+        return
+    told: set[Problem] = set()
+    for marking, problems in _problems(moves, seen).items():
+        for problem in problems:
+            if problem not in told:
+                told.add(problem)
+                place = _place_of(moves, problem, marking)
+                yield _finding(moves, problem, place, seen.way_to(marking))
     if seen.complete:
-        found += _livelocks(moves, seen)
+        running = moves.running_tasks()
         for entry in moves.net.tasks:
-            if entry.task.id not in seen.fired and not _is_unseen_watch(moves, entry.task):
-                message = "never fires, whatever happens: lead the case to it or take it away"
-                found.append(Finding(Kind.DEAD_TASK, Severity.ERROR, entry.task.id, message))
-    return found
+            if entry.task.id not in seen.fired and not _is_unseen_watch(running, entry.task):
+                yield Finding(Kind.DEAD_TASK, Severity.ERROR, entry.task.id, _MESSAGES[_DEAD_TASK])
 
 
-def _is_unseen_watch(moves: Moves, task: Task) -> bool:
+def _is_unseen_watch(running: frozenset[str], task: Task) -> bool:
     """Tell whether a deadline watches a task that is over at once, so that it never comes up."""
-    return task.watches is not None and task.watches not in moves.running_tasks()
+    return task.watches is not None and task.watches not in running
 
 
-def _improper(moves: Moves, seen: _Seen) -> list[Finding]:
-    """Return the first ends with tokens left behind; the end coming twice is an error."""
+def _problems(moves: Moves, seen: _Seen) -> dict[Marking, tuple[Problem, ...]]:
+    """Return the markings that have a problem, the nearest of each first."""
+    found: dict[Marking, list[Problem]] = {}
+    if seen.grown is not None:
+        return {}
+    for marking in seen.stuck:
+        kind = Kind.NO_WAY_OUT if moves.leads_nowhere(marking) else Kind.DEADLOCK
+        found.setdefault(marking, []).append((kind, Severity.ERROR))
     alive = moves.can_reach_an_end()
-    found: dict[Severity, Finding] = {}
-    for marking in seen.closing:
-        left = [one for one in marking if one not in moves.final]
-        if len(left) == len(marking):  # closed by an action, or because nothing was left to do
-            continue
-        again = len(left) < len(marking) - 1 or any(one in alive for one in left)
-        severity = Severity.ERROR if again else Severity.WARNING
-        if (not left and not again) or severity in found:
-            continue
-        message = (
-            "the end can be reached a second time: join the branches before it"
-            if again
-            else "is withdrawn when the case ends: cancel it, or join it before the end"
-        )
-        place = moves.shown(left or marking)
-        way = seen.way_to(marking)
-        found[severity] = _finding(moves, Kind.IMPROPER_COMPLETION, place, message, way, severity)
-    return list(found.values())
+    for marking in dict.fromkeys(seen.closing):
+        severity = _left_behind(moves, alive, marking)
+        if severity is not None:
+            found.setdefault(marking, []).append((Kind.IMPROPER_COMPLETION, severity))
+    if seen.complete:
+        for marking in _endless(seen):
+            found.setdefault(marking, []).append((Kind.LIVELOCK, Severity.ERROR))
+    return {marking: tuple(problems) for marking, problems in found.items()}
 
 
-def _livelocks(moves: Moves, seen: _Seen) -> list[Finding]:
-    """Return the first marking that goes on and on without a way to an end."""
-    good, todo = set(seen.closing), list(seen.closing)
-    good |= set(seen.stuck)
-    todo += seen.stuck
+def _left_behind(moves: Moves, alive: frozenset[int], marking: Marking) -> Severity | None:
+    """Return how bad it is what an end leaves behind; the end coming twice is an error."""
+    left = [one for one in marking if one not in moves.final]
+    if len(left) == len(marking):  # closed by an action, or because nothing was left to do
+        return None
+    if len(left) < len(marking) - 1 or any(one in alive for one in left):
+        return Severity.ERROR
+    return Severity.WARNING if left else None
+
+
+def _endless(seen: _Seen) -> list[Marking]:
+    """Return the markings that go on and on without a way to an end."""
+    todo = [*seen.closing, *seen.stuck]
+    good = set(todo)
     while todo:
         for earlier in seen.before.get(todo.pop(), ()):
             if earlier not in good:
                 good.add(earlier)
                 todo.append(earlier)
-    for marking in seen.came:
-        if marking not in good:
-            message = "goes on for ever: no way leads from here to an end"
-            way = seen.way_to(marking)
-            return [_finding(moves, Kind.LIVELOCK, moves.shown(marking), message, way)]
-    return []
+    return [marking for marking in seen.came if marking not in good]
 
 
-def _finding(
-    moves: Moves,
-    kind: Kind,
-    place: str,
-    message: str,
-    way: tuple[str, ...],
-    severity: Severity = Severity.ERROR,
-) -> Finding:
-    return Finding(kind, severity, place, message, way, _is_correlated(moves.net, way))
+def _place_of(moves: Moves, problem: Problem, marking: Marking) -> str:
+    """Return in words what a problem at a marking is about."""
+    if problem[0] is Kind.UNBOUNDEDNESS:
+        return moves.shown(one for one in marking if marking.count(one) > 1)
+    if problem[0] is Kind.IMPROPER_COMPLETION:
+        return moves.shown([one for one in marking if one not in moves.final] or marking)
+    return moves.shown(marking)
 
 
-def _is_correlated(net: Net, way: tuple[str, ...]) -> bool:
-    """Tell whether guards on a way ask for the same fact twice, without it being set between."""
-    asked: set[str] = set()
-    for name in way:
-        task = net.numbered[name].task
-        fields = {leaf for leaf in _asked(task) if not leaf.startswith("event.")}
-        if fields & asked:
-            return True
-        asked |= fields
-        for planned in task.actions:
-            if isinstance(planned.action, SetData):
-                asked.discard(planned.action.field)
-                asked.discard(f"data.{planned.action.field}")
-            elif isinstance(planned.action, Classify):
-                asked -= {"label", "confidence"}
-    return False
+_DEAD_TASK = (Kind.DEAD_TASK, Severity.ERROR)
+_MESSAGES: dict[Problem, str] = {
+    (Kind.UNBOUNDEDNESS, Severity.ERROR): (
+        "collects tokens without end: join the branches that lead here, or end one"
+    ),
+    (Kind.NO_WAY_OUT, Severity.ERROR): (
+        "no way leads out: add an event, a deadline or a task that leads on, or make it final"
+    ),
+    (Kind.DEADLOCK, Severity.ERROR): (
+        "the case can stop here for ever: nothing can fire and it is not at its end"
+    ),
+    (Kind.IMPROPER_COMPLETION, Severity.ERROR): (
+        "the end can be reached a second time: join the branches before it"
+    ),
+    (Kind.IMPROPER_COMPLETION, Severity.WARNING): (
+        "is withdrawn when the case ends: cancel it, or join it before the end"
+    ),
+    (Kind.LIVELOCK, Severity.ERROR): "goes on for ever: no way leads from here to an end",
+    _DEAD_TASK: "never fires, whatever happens: lead the case to it or take it away",
+}
 
 
-def _asked(task: Task) -> list[str]:
-    guards = [task.guard]
-    if task.split is not Split.ALL:
-        guards += [branch.guard for branch in task.outputs]
-    return [leaf.field for guard in guards if guard is not None for leaf in guard.leaves]
+def _finding(moves: Moves, problem: Problem, place: str, way: tuple[str, ...]) -> Finding:
+    possible = not is_certain(moves.net, way)
+    return Finding(problem[0], problem[1], place, _MESSAGES[problem], way, possible)

@@ -9,7 +9,7 @@ nets where something can see it.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations, product
+from itertools import combinations, islice, product
 
 from cases.actions import CloseCase
 from cases.net import Arc, Branch, Join, Net, NumberedTask, Rest, Split, Task, Trigger
@@ -19,6 +19,8 @@ Marking = tuple[int, ...]
 
 # A list that `each` reads is taken to have one item or two: enough to tell one thread from several.
 _LIST_SIZES = (1, 2)
+# A task that may fill its outputs in more ways than these has them made one by one.
+_MANY_OUTPUTS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,8 @@ class Moves:
         for entry in net.tasks:
             for arc in entry.task.inputs:
                 self._by_place.setdefault(self.number[arc.place], []).append(entry)
-        self._outputs = {entry.task.id: tuple(self._choices(entry.task)) for entry in net.tasks}
+        self._with_many_outputs: set[str] = set()  # only asked, never walked
+        self._known_outputs: dict[str, tuple[tuple[int, ...], ...]] = {}
         self._cancels = {
             entry.task.id: frozenset(self._cancelled(entry.task)) for entry in net.tasks
         }
@@ -109,6 +112,10 @@ class Moves:
         """Return the tasks that are seen to run for a while."""
         return frozenset(self._running)
 
+    def leads_nowhere(self, marking: Marking) -> bool:
+        """Tell whether nothing at all takes the tokens of a marking."""
+        return not any(one in self._taken or one >= len(self.names) for one in marking)
+
     def can_reach_an_end(self) -> frozenset[int]:
         """Return the places and running tasks from which a path leads to a final place."""
         return self._reach_back("", self.final)
@@ -157,7 +164,7 @@ class Moves:
         left = list(marking)
         for place in plain:
             left.remove(place)
-        for made in self._outputs[task.id]:
+        for made in self._outputs(task):
             yield tuple(sorted((*left, *made)))
 
     def _comes_from_outside(self, task: Task) -> bool:
@@ -280,7 +287,7 @@ class Moves:
 
     def _made(self, task: Task) -> Iterator[tuple[int, ...]]:
         passed = self._passed.get(task.id)
-        for made in self._outputs[task.id]:
+        for made in self._outputs(task):
             yield made
             if passed is not None:
                 yield (*made, passed)
@@ -292,14 +299,35 @@ class Moves:
         gone = {self._passed[name] for name in task.complete_tasks if name in self._passed}
         gone |= {self._running[name] for name in done}
         rest = tuple(one for one in left if one not in gone)
-        for chosen in product(*(self._outputs[name] for name in done)):
-            yield tuple(one for made in chosen for one in made), rest
+        for made in self._made_by_all(done):
+            yield made, rest
+
+    def _made_by_all(self, names: Sequence[str]) -> Iterator[tuple[int, ...]]:
+        """Yield what some tasks put together, one by one: there may be very many ways."""
+        if not names:
+            yield ()
+            return
+        for first in self._outputs(self.net.numbered[names[0]].task):
+            for others in self._made_by_all(names[1:]):
+                yield (*first, *others)
+
+    def _outputs(self, task: Task) -> Iterable[tuple[int, ...]]:
+        """Return what a task may put; where that is too much to hold, it is made as it is asked."""
+        if task.id in self._with_many_outputs:
+            return self._choices(task)
+        known = self._known_outputs.get(task.id)
+        if known is None:
+            known = tuple(islice(self._choices(task), _MANY_OUTPUTS))
+            if len(known) == _MANY_OUTPUTS:
+                self._with_many_outputs.add(task.id)
+                return self._choices(task)
+            known = self._known_outputs[task.id] = tuple(dict.fromkeys(known))
+        return known
 
     def _choices(self, task: Task) -> Iterator[tuple[int, ...]]:
         """Yield what a task may put, in each way that its guards may decide."""
-        ways = dict.fromkeys(self._ways(task))
-        for branches in ways:
-            yield from dict.fromkeys(self._filled(branches))
+        for branches in self._ways(task):
+            yield from self._filled(branches)
         if task.error_outputs:
             yield from self._filled(task.error_outputs)
 

@@ -16,6 +16,7 @@ class Soundness(StrEnum):
 class Kind(StrEnum):
     """What is wrong."""
 
+    NO_WAY_OUT = "no_way_out"
     DEADLOCK = "deadlock"
     IMPROPER_COMPLETION = "improper_completion"
     LIVELOCK = "livelock"
@@ -24,6 +25,7 @@ class Kind(StrEnum):
     REPLY_LOOP = "reply_loop"
     UNUSED_LABEL = "unused_label"
     DEADLINE_NEVER_FIRES = "deadline_never_fires"
+    SHADOWED = "shadowed"
 
 
 class Severity(StrEnum):

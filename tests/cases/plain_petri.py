@@ -33,8 +33,10 @@ def judge(transitions: Sequence[Transition]) -> set[str]:
     """Return the kinds of what is wrong, from one token in `start` to one in `end`."""
     graph, fired = _graph(transitions)
     problems = set()
-    if any(not after and not _over(marking) for marking, after in graph.items()):
-        problems.add("deadlock")
+    taken = {place for one in transitions for place in one.takes}
+    for marking, after in graph.items():
+        if not after and not _over(marking):
+            problems.add("deadlock" if taken & set(dict(marking)) else "no_way_out")
     if any(_over(marking) and sum(dict(marking).values()) > 1 for marking in graph):
         problems.add("improper_completion")
     if any(not _leads_anywhere(graph, marking) for marking in graph):

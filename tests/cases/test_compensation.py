@@ -4,8 +4,9 @@ from dataclasses import replace
 
 from cases.actions import Compensate, Planned, Reply, ReportUnhandled, Subcase
 from cases.events import Ending
-from cases.net import Branch, Net
+from cases.net import Arc, Branch, Net, Task
 from cases.outlook import marking, outlook
+from cases.state import CaseStatus
 from cases.trace import TraceKind
 from tests.cases.drawn import drawn, holding, on, setting, task
 from tests.cases.driving import Case
@@ -134,6 +135,45 @@ def test_an_action_beside_the_case_can_be_undone_once_it_is_done() -> None:
     case.end(case.performs[0])
     case.send("e1", "off")
     assert case.asked == ["reply flight", "reply no flight"]
+
+
+def test_what_is_undone_knows_the_thread_in_which_it_was_done() -> None:
+    beside = Planned(Reply("thanks"), undo=(Planned(Reply("no")), setting("k", "thread.number")))
+    net = drawn(
+        [
+            Task("split", (Arc("start"),), (Branch("p", 2),)),
+            task("do", "p", "q", actions=(beside,)),
+            Task("merge", (Arc("q", 2),), (Branch("r"),)),
+            on("off", "call off", "r", "off", actions=(Planned(Compensate()),)),
+        ],
+        fields=("k",),
+    )
+    case = Case(net)
+    for one in case.performs[:]:
+        case.end(one)
+    case.send("e1", "off")
+    case.end(case.performs[-1])
+    assert case.state.data["k"] == 2
+    case.end(case.performs[-1])
+    assert (case.state.data["k"], case.state.threads) == (1, {})
+
+
+def test_undoing_without_end_in_one_step_parks_the_case() -> None:
+    many = (setting("k", 1, undo=(setting("k", 0),) * 50),) * 50
+    net = drawn(
+        [
+            task("do", "start", "p", actions=many),
+            on("again", "once more", "p", "start"),
+            on("off", "call off", "p", "off", actions=(Planned(Compensate()),)),
+        ],
+        fields=("k",),
+    )
+    case = Case(net)
+    for number in range(4):
+        case.send(f"a{number}", "again")
+    case.send("e1", "off")
+    assert case.state.status is CaseStatus.PARKED
+    assert len(case.state.undoable) == 250
 
 
 def test_a_failure_can_lead_to_the_undoing_of_what_was_done_before() -> None:

@@ -66,11 +66,11 @@ def _lost_parent(dumped: dict[str, Any]) -> None:
 
 
 def _unknown_round(dumped: dict[str, Any]) -> None:
-    dumped["rounds"] = {"nothing": []}
+    dumped["rounds"] = [["nothing", None, []]]
 
 
 def _round_of_others(dumped: dict[str, Any]) -> None:
-    dumped["rounds"] = {"split": ["four"]}
+    dumped["rounds"] = [["split", None, ["four"]]]
 
 
 def _no_undoing(dumped: dict[str, Any]) -> None:

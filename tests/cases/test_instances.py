@@ -79,6 +79,23 @@ def test_a_threshold_can_withdraw_the_rest() -> None:
     assert not case.state.running
 
 
+@pytest.mark.parametrize("until", [None, Listening("answer")])
+def test_instances_that_have_not_begun_are_withdrawn_with_the_rest(
+    until: Listening | None,
+) -> None:
+    one_by_one = Instances(
+        count=5,
+        threshold=1,
+        rest=Rest.CANCEL,
+        window=1,
+        collect=(Collected("seen", reader_of("thread.number")),),
+    )
+    case = Case(several(("seen",), instances=one_by_one, until=until))
+    case.send("e1", "answer")
+    assert (marking(case.state), case.state.data["seen"]) == ({"after": 1}, [1])
+    assert not case.state.running
+
+
 def test_a_threshold_of_nothing_goes_on_at_once_and_lets_all_instances_run() -> None:
     case = Case(several(instances=Instances(count=3, threshold=0, window=2)))
     assert marking(case.state) == {"after": 1}

@@ -116,10 +116,10 @@ def test_a_blocking_discriminator_fires_once_and_takes_what_comes_late_into_its_
     case = Case(partial())
     case.send("e1", "1")
     assert marking(case.state) == {"B": 1, "C": 1, "z": 1}
-    assert case.state.rounds == {"join": ("D",)}
+    assert case.state.rounds == {("join", None): ("D",)}
     case.send("e2", "2")
     assert marking(case.state) == {"C": 1, "z": 1}
-    assert case.state.rounds == {"join": ("D", "E")}
+    assert case.state.rounds == {("join", None): ("D", "E")}
     case.send("e3", "3")
     assert (marking(case.state), case.state.rounds) == ({"z": 1}, {})
     assert [e.came_from for e in case.traced(TraceKind.IGNORED)] == [("E",), ("F",)]
@@ -162,7 +162,7 @@ def test_a_round_ends_when_nothing_can_come_to_the_missing_inputs() -> None:
     )
     case = Case(leaving)
     case.send("e1", "1")
-    assert case.state.rounds == {"join": ("C",)}
+    assert case.state.rounds == {("join", None): ("C",)}
     case.send("e2", "away")
     assert case.state.rounds == {}
 

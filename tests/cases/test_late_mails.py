@@ -9,10 +9,12 @@ from cases.actions import Perform, Reply, ReportUnhandled
 from cases.definitions import parse_definition
 from cases.errors import DefinitionInvalid, IllegalEvent
 from cases.events import Event
-from cases.outlook import state_names
+from cases.net import Join
+from cases.outlook import marking, state_names
 from cases.state import CaseStatus
 from cases.trace import TraceKind
 from tests.cases.driving import NOON, Case, net_from, reloaded, spec
+from tests.cases.nets import automatic, net, on
 
 END = {"final": True}
 LATE = Event("m2", "email", NOON, {})
@@ -156,3 +158,23 @@ def test_a_bounce_waits_for_the_action_that_holds_the_case() -> None:
     case.send("e1", "bounce", hard=True)
     case.classify("refund")
     assert case.at == "b"
+
+
+def test_the_rounds_of_joins_are_over_when_a_case_is_reopened() -> None:
+    either = net(
+        "aABCDYz",
+        automatic("a", "AB"),
+        on("1", "A", "C"),
+        on("2", "B", "D"),
+        automatic("CD", "Y", id="join", join=Join.PARTIAL),
+        on("end", "Y", "z"),
+        final="z",
+        reopens_in="a",
+    )
+    case = Case(either)
+    case.send("e1", "1")
+    case.send("e2", "end")
+    assert case.state.rounds
+    again = engine.reopen(either, reloaded(either, case.state), LATE, NOON)
+    again = engine.step(either, again.state, Event("e3", "1", NOON), NOON)
+    assert marking(again.state) == {"B": 1, "Y": 1}

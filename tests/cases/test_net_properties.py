@@ -104,7 +104,7 @@ def test_what_a_state_holds_belongs_together(net: Net, moves: list[str]) -> None
         assert len({token.id for token in tokens}) == len(tokens)
         threads = {token.thread for token in tokens} | {f.thread for f in state.running.values()}
         assert threads - {None} <= set(state.threads)
-        for join, used in state.rounds.items():
+        for (join, _), used in state.rounds.items():
             inputs = [arc.place for arc in net.numbered[join].task.inputs]
             assert set(used) < set(inputs)
         for lock in net.locks:

@@ -1,6 +1,7 @@
 """The check of nets: known faults, the shortest way to each, and agreement with brute force."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from cases.findings import check_definition
 from cases.guards import guard_of
 from cases.net import Arc, Branch, Join, Net, Place, Split, Task, Trigger, make_net
 from cases.soundness.explore import check_net
+from cases.soundness.moves import Marking, Moves
 from cases.soundness.verdict import Kind, Report, Severity, Soundness
+from cases.state import CaseStatus
 from tests.cases.plain_petri import TooMany, Transition, judge
 
 ROOT = Path(__file__).parents[2]
@@ -98,6 +101,67 @@ def test_each_known_fault_is_found_with_the_shortest_way_to_it(
     assert errors(report)[kind] == way
 
 
+BIG = guard_of(Condition.model_validate({"field": "data.big", "op": "is", "value": True}))
+
+
+def choice(name: str, source: str, *to: str) -> Task:
+    """Return an automatic task that goes to the first place if the case is big, else on."""
+    return Task(name, (Arc(source),), (Branch(to[0], guard=BIG), Branch(to[1])), split=Split.FIRST)
+
+
+def test_a_certain_fault_is_not_hidden_by_a_nearer_one_that_is_only_possible() -> None:
+    names = ("start", "a", "b", "far", "farther", "farthest", "there", "no", "end")
+    tasks = [
+        choice("first", "start", "a", "far"),
+        choice("second", "a", "end", "b"),
+        Task("never_b", (Arc("b"), Arc("no")), (Branch("end"),)),
+        Task("on", (Arc("far"),), (Branch("farther"),)),
+        Task("on2", (Arc("farther"),), (Branch("farthest"),)),
+        Task("on3", (Arc("farthest"),), (Branch("there"),)),
+        Task("never", (Arc("there"), Arc("no")), (Branch("end"),)),
+    ]
+    net = make_net([Place(one, one, final=one == "end") for one in names], tasks, "start")
+    found = next(one for one in check_net(net).findings if one.kind is Kind.DEADLOCK)
+    assert not found.possible
+    assert (found.place, found.witness) == ("there", ("first", "on", "on2", "on3"))
+    assert check_net(net).verdict is Soundness.UNSOUND
+
+
+def test_a_split_of_very_many_ways_is_given_up_and_not_made_in_full() -> None:
+    names = [f"p{number}" for number in range(40)]
+    tasks = [
+        Task("wide", (Arc("start"),), tuple(Branch(p, guard=BIG) for p in names), split=Split.EVERY)
+    ]
+    tasks += [Task(f"t{one}", (Arc(one),), (Branch("end"),)) for one in names]
+    places = [Place(one, one, final=one == "end") for one in ("start", *names, "end")]
+    net = make_net(places, tasks, "start")
+    asked = 0
+
+    def still_time() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked < 5_000
+
+    assert check_net(net, max_markings=5_000).markings <= 5_001
+    assert check_net(net, still_time=still_time).markings <= 5_000
+
+
+def test_many_tokens_that_fire_away_by_themselves_are_not_without_bound() -> None:
+    places = [Place(one, one, final=one == "end") for one in ("start", "copies", "end")]
+    tasks = [
+        Task("clear", (Arc("copies"),), ()),
+        Task(
+            "copy",
+            (Arc("start"),),
+            (Branch("start"), Branch("copies", weight=3)),
+            trigger=Trigger.EVENT,
+            event_type="copy",
+        ),
+        Task("end", (Arc("start"),), (Branch("end"),), trigger=Trigger.EVENT, event_type="end"),
+    ]
+    assert check_net(make_net(places, tasks, "start")).verdict is Soundness.SOUND
+
+
 def test_a_spent_budget_is_unknown_and_not_sound() -> None:
     net = net_of([T("s", ("start",), ("a",)), T("x", ("a",), ("end",))])
     assert check_net(net, max_markings=1).verdict is Soundness.UNKNOWN
@@ -106,13 +170,7 @@ def test_a_spent_budget_is_unknown_and_not_sound() -> None:
 
 
 def test_guards_that_read_the_same_data_twice_make_a_fault_only_possible() -> None:
-    guard = guard_of(Condition.model_validate({"field": "data.big", "op": "is", "value": True}))
     places = [Place(one, one, final=one == "end") for one in ("start", "a", "b", "c", "d", "end")]
-
-    def choice(name: str, source: str, *to: str) -> Task:
-        outputs = (Branch(to[0], guard=guard), Branch(to[1]))
-        return Task(name, (Arc(source),), outputs, split=Split.FIRST)
-
     tasks = [
         Task("split", (Arc("start"),), (Branch("a"), Branch("b"))),
         choice("left", "a", "c", "d"),
@@ -153,7 +211,7 @@ def test_the_check_and_brute_force_agree(transitions: list[Transition]) -> None:
         assume(False)
     report = check_net(net_of(transitions))
     # A token that is left behind and can't come to the end again is only told of.
-    found = {one.kind.value for one in report.findings}
+    found = {str(one.kind) for one in report.findings}
     assert found == expected
 
 
@@ -161,9 +219,57 @@ def test_the_check_and_brute_force_agree(transitions: list[Transition]) -> None:
 def test_every_way_that_is_claimed_leads_the_engine_there(transitions: list[Transition]) -> None:
     net = net_of([one for one in transitions if not one.gives_one and not one.takes_any])
     for finding in check_net(net).findings:
-        if finding.kind is Kind.DEADLOCK:
+        if finding.kind in (Kind.DEADLOCK, Kind.NO_WAY_OUT):
             state = start(net, {}, NOW).state
             for number, name in enumerate(finding.witness):
                 state = step(net, state, Event(f"e{number}", name, NOW), NOW).state
             assert not state.waiting
             assert ", ".join(sorted(state.tokens)) == ", ".join(sorted(finding.place.split(", ")))
+
+
+def all_after(moves: Moves, first: Marking) -> set[tuple[str, ...]]:
+    """Return the places of all markings that the check holds to be possible, up to a bound."""
+    seen, todo = {first}, [first]
+    while todo:
+        one = todo.pop()
+        if moves.is_end(one):
+            continue
+        for move in moves.after(one):
+            assume(len(seen) < MOST_MARKINGS)
+            if move.after not in seen:
+                seen.add(move.after)
+                todo.append(move.after)
+    return {tuple(sorted(moves.names[n] for n in one if n < len(moves.names))) for one in seen}
+
+
+MOST_MARKINGS = 300
+joins = st.sampled_from(((Join.ALL, 1), (Join.OR, 1), (Join.PARTIAL, 1), (Join.PARTIAL, 2)))
+
+
+@given(nets, st.lists(joins, min_size=6, max_size=6))
+def test_the_engine_comes_to_no_marking_that_the_check_has_not_seen(
+    transitions: list[Transition], kinds: list[tuple[Join, int]]
+) -> None:
+    plain = net_of(transitions)
+    tasks = [
+        replace(entry.task, join=kind[0], threshold=min(kind[1], len(entry.task.inputs)))
+        if entry.task.join is Join.ALL and len(entry.task.inputs) > 1
+        else entry.task
+        for entry, kind in zip(plain.tasks, kinds, strict=False)
+    ]
+    net = make_net(list(plain.places.values()), tasks, "start")
+    moves = Moves(net)
+    expected = all_after(moves, moves.start("start"))
+    todo = [start(net, {}, NOW).state]
+    seen: set[tuple[str, ...]] = {("start",)}
+    while todo:
+        state = todo.pop()
+        for one in transitions:
+            for data in ({}, {one.name: True}):
+                after = step(net, state, Event("e", one.name, NOW, data), NOW).state
+                here = tuple(sorted(t.place for held in after.tokens.values() for t in held))
+                if not after.waiting and here not in seen and here:
+                    seen.add(here)
+                    if after.status is CaseStatus.OPEN:
+                        todo.append(after)
+    assert seen <= expected | {()}

@@ -2,15 +2,23 @@
 
 from datetime import timedelta
 
-from cases.actions import Planned, SetData
+import pytest
+
+from cases.actions import Planned, Reply, SetData
+from cases.conditions import Condition
 from cases.fields import reader_of
-from cases.net import Arc, Branch, Join, Net, Place, Task, Timing, Trigger, make_net
+from cases.guards import guard_of
+from cases.net import Arc, Branch, Join, Net, Place, Rest, Task, Timing, Trigger, make_net
 from cases.outlook import marking
 from cases.state import CaseStatus
 from cases.trace import TraceKind
 from tests.cases.driving import Case
 from tests.cases.nets import automatic, net, on, where
 
+# An event is for the thread of its number.
+MINE = guard_of(
+    Condition.model_validate({"field": "event.n", "op": "is", "value": {"from": "thread.number"}})
+)
 THREE = Task("split", (Arc("a"),), (Branch("b", 3),))
 
 
@@ -170,3 +178,88 @@ def test_a_loop_that_splits_threads_and_never_merges_them_parks_the_case() -> No
     case = Case(net("ab", split, Task("again", (Arc("b"),), (Branch("a"),), guard=first)))
     assert case.state.status is CaseStatus.PARKED
     assert "threads are nested more than" in (case.state.reason or "")
+
+
+def test_such_a_loop_parks_the_case_also_when_an_action_ends_in_it() -> None:
+    split = Task("split", (Arc("a"),), (Branch("b", 2),), actions=(Planned(Reply("x"), True),))
+    case = Case(net("ab", split, Task("again", (Arc("b"),), (Branch("a"),))))
+    while case.state.status is CaseStatus.OPEN:
+        case.end(case.performs[-1])
+    assert "threads are nested more than" in (case.state.reason or "")
+    assert case.trace[-2].notes == ["action 0 ended: done"]
+
+
+@pytest.mark.parametrize("join", [Join.ANY, Join.OR, Join.PARTIAL])
+def test_threads_merge_in_a_join_that_does_not_need_its_other_inputs(join: Join) -> None:
+    merge = Task("merge", (Arc("b", 3), Arc("c")), (Branch("z"),), join=join)
+    case = Case(net("abcz", THREE, merge))
+    assert (marking(case.state), case.state.threads) == ({"z": 1}, {})
+
+
+def test_each_thread_has_a_round_of_its_own_at_a_partial_join() -> None:
+    case = Case(
+        net(
+            "abABCDz",
+            Task("split", (Arc("a"),), (Branch("b", 2),)),
+            automatic("b", "AB"),
+            on("left", "A", "C", guard=MINE),
+            on("right", "B", "D", guard=MINE),
+            automatic("CD", "z", id="join", join=Join.PARTIAL),
+        )
+    )
+    case.send("e1", "left", n=1)
+    case.send("e2", "right", n=2)
+    assert case.state.rounds == {("join", 1): ("C",), ("join", 2): ("D",)}
+    case.send("e3", "right", n=1)
+    case.send("e4", "left", n=2)
+    assert (numbers(case, "z"), case.state.rounds) == ([1, 2], {})
+
+
+def test_a_cancelling_join_empties_its_other_inputs_for_its_own_thread_only() -> None:
+    join = automatic("ABC", "z", id="join", join=Join.PARTIAL, threshold=2, rest=Rest.CANCEL)
+    moves = [on(to, here, to, guard=MINE) for here, to in ("dA", "eB", "fC")]
+    case = Case(
+        net(
+            "abdefABCz",
+            Task("split", (Arc("a"),), (Branch("b", 2),)),
+            automatic("b", "def"),
+            *moves,
+            join,
+        )
+    )
+    case.send("e1", "C", n=1)
+    case.send("e2", "C", n=2)
+    case.send("e3", "A", n=1)
+    assert (numbers(case, "z"), numbers(case, "C")) == ([1], [2])
+    case.send("e4", "A", n=2)
+    case.send("e5", "B", n=1)
+    assert numbers(case, "z") == [1, 2]
+
+
+def test_thousands_of_deadlines_that_are_due_at_once_all_fire_in_one_step() -> None:
+    hour = Timing("after 1 hour", after=timedelta(hours=1))
+    half = Timing("after 30 minutes", after=timedelta(minutes=30))
+    timed = [
+        Task("late", (Arc("d"),), (Branch("e"),), Trigger.DEADLINE, timing=hour),
+        Task("after", (Arc("e"),), (Branch("z"),), Trigger.DEADLINE, timing=half),
+    ]
+    split = Task("split", (Arc("a"),), (Branch("b", 1000),))
+    again = Task("again", (Arc("b"),), (Branch("d", 3),))
+    case = Case(net("abdez", split, again, *timed))
+    case.wait(hours=3)
+    assert marking(case.state) == {"z": 3000}
+
+
+def test_what_a_deadline_leads_to_is_due_before_what_comes_later() -> None:
+    after = {minutes: Timing("", after=timedelta(minutes=minutes)) for minutes in (10, 60, 80)}
+    case = Case(
+        net(
+            "aABCyz",
+            automatic("a", "AB"),
+            Task("third", (Arc("B"),), (Branch("y"),), Trigger.DEADLINE, timing=after[80]),
+            Task("first", (Arc("A"),), (Branch("C"),), Trigger.DEADLINE, timing=after[60]),
+            Task("second", (Arc("C"),), (Branch("z"),), Trigger.DEADLINE, timing=after[10]),
+        )
+    )
+    case.wait(hours=2)
+    assert [one.task for one in case.traced(TraceKind.FIRED)][1:] == ["first", "second", "third"]

@@ -253,6 +253,13 @@ def test_an_id_cannot_lead_to_another_path(logged_in: SmallApi) -> None:
     assert logged_in.asked == ["GET /api/v1/cases/..%2Fmailboxes%3Fx%3D1"]
 
 
+def test_a_case_is_opened_with_its_data_and_only_what_was_said(logged_in: SmallApi) -> None:
+    logged_in.answers["POST /api/v1/cases"] = (202, {"id": "c1", "created": True})
+    opened = everpost("cases", "open", "claim", "--data", '{"amount": 12}', "--to", "a@b.test")
+    assert opened == (0, "Opened: case c1.\n")
+    assert logged_in.bodies == [{"spec_id": "claim", "data": {"amount": 12}, "to": "a@b.test"}]
+
+
 def test_an_event_is_sent_with_its_data_and_an_id_of_its_own(logged_in: SmallApi) -> None:
     logged_in.answers["POST /api/v1/cases/c1/events"] = (202, {})
     code, _ = everpost("cases", "event", "c1", "approve", "--data", '{"amount": 12}')

@@ -125,7 +125,7 @@ def _partial_join_counts_tokens(patch: Patch) -> None:
 @fault("A partial join has no rounds: it starts whenever it can.", 9, 28, 30, 31)
 def _no_rounds(patch: Patch) -> None:
     swap(patch, rounds.begin_round, _nothing)
-    swap(patch, rounds.may_begin, lambda *_: True)
+    swap(patch, rounds.is_in_round, lambda *_: False)
 
 
 @fault("A round never ends.", 28, 31)
@@ -145,7 +145,7 @@ def _round_ends_at_once(patch: Patch) -> None:
 
 @fault("A token that comes late in a round is left where it is.", 9, 28, 30)
 def _late_tokens_stay(patch: Patch) -> None:
-    patch.setattr(Marking, "drop_oldest", _nothing)
+    patch.setattr(rounds, "_late", lambda *_: {})
 
 
 @fault("A round swallows more than one token of a branch.", 28, 31)
@@ -154,7 +154,7 @@ def _round_swallows_all(patch: Patch) -> None:
 
     def wrong(work: Working) -> bool:
         for entry in work.wiring.partial:
-            work.marking.empty(work.rounds.get(entry.task.id, ()))
+            work.marking.empty(work.rounds.get((entry.task.id, None), ()))
         return real(work)
 
     swap(patch, real, wrong)

@@ -1,0 +1,1 @@
+"""Drawings of definitions and cases."""
