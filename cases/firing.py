@@ -93,11 +93,21 @@ def end_action(work: Working, ended: ActionEnded) -> None:
         if beside.undoable is not None and ended.outcome == Ending.DONE:
             work.undoable = (*work.undoable, beside.undoable)
         keep_failure(work, ended, beside.action, beside.cause)
-    elif firing is not None and firing.awaits(ended.index):
+    elif firing is not None and _asked_for(work, firing, ended.index):
         _go_on(work, firing, ended)
     else:
         note = work.note(TraceKind.IGNORED, firing=ended.firing)
         note.notes.append(f"action {ended.index} ended, and nothing waits for it")
+
+
+def _asked_for(work: Working, firing: Firing, index: int) -> bool:
+    """Tell whether a firing waits for the end of an action that there is.
+
+    One that waits for its event stands behind its last action, and waits for none.
+    """
+    return firing.awaits(index) and (
+        bool(firing.undoing) or 0 <= index < len(work.net.numbered[firing.task].task.actions)
+    )
 
 
 def _go_on(work: Working, firing: Firing, ended: ActionEnded) -> None:

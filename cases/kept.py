@@ -20,7 +20,7 @@ class TooMuchKept(TooManyFirings):
     def __str__(self) -> str:
         """Return the reason for which a case is parked."""
         return (
-            f"more than {MAX_KEPT:,} tokens, threads, running tasks and undoable actions at once: "
+            f"more than {MAX_KEPT:,} tokens, threads, running and undoable actions at once: "
             "the definition makes more than it takes away, so split less, or merge and end threads"
         )
 
@@ -44,6 +44,7 @@ def check_kept(work: Working) -> None:
         drop_unused(work)
     kept = sum(len(resting) for resting in work.marking.tokens.values())
     kept += len(work.threads) + len(work.running) + len(work.undoable)
+    kept += len(work.beside) + len(work.holding) + len(work.outcomes)
     if kept > MAX_KEPT:
         raise TooMuchKept
     if work.threads and _data_bytes(work) > MAX_THREADS_DATA_BYTES:

@@ -59,9 +59,9 @@ MAX_AUTOMATIC_FIRINGS_BEFORE = 1_000  # in cases of a core before LONG_STEPS
 MAX_VISITS = 1_000_000
 VISITS_PER_LEAF = 12
 VISITS_PER_PATTERN_CHAR = 20
-# A token takes about 2 µs to make, a thread with it 10.
+# A token takes about 2 µs to make. To put the 20,000th thread's token into one place takes 50.
 VISITS_PER_TOKEN = 4
-VISITS_PER_THREAD = 20
+VISITS_PER_THREAD = 49
 # What a case may hold between two steps: tokens, threads, running tasks, undoable actions. A list
 # of 10,000 items makes a token and a thread for each.
 MAX_KEPT = 25_000

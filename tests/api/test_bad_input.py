@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import AsyncIterator
+from random import Random
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 from api.middleware import MAX_BODY_BYTES
 from api.strict_json import MAX_DEPTH
 from tests.api.conftest import SPEC, Api, assert_problem
+from tests.cases.likely_nets import likely_net
+from tests.cases.shapes_of_schema import broken
 
 JSON = {"Content-Type": "application/json"}
 BODIES = ["/auth/token", "/api/v1/workflows", "/api/v1/cases", "/api/v1/mailboxes"]
@@ -165,11 +168,21 @@ _specs = st.builds(
     st.sampled_from([*SPEC, "labels", "templates", "teams", "classifier"]),
     _json,
 )
+_nets = st.builds(
+    lambda random: {"spec": broken(likely_net(random), random)},
+    st.builds(Random, st.integers(0, 2**32)),
+)
+_patterns = st.builds(
+    lambda key, value: {"variables": {key: value}}, st.sampled_from(["events", "amount"]), _json
+)
 _segments = st.text(max_size=12) | st.sampled_from(["question", "1", "..", "%00", "a/b"])
 _ENDPOINTS = [
     ("POST", "/auth/token"),
     ("POST", "/api/v1/workflows"),
     ("POST", "/api/v1/workflows/validate"),
+    ("POST", "/api/v1/patterns/{}/execute"),
+    ("POST", "/api/v1/patterns/1/execute"),
+    ("GET", "/api/v1/patterns/{}"),
     ("GET", "/api/v1/workflows/{}"),
     ("GET", "/api/v1/workflows/{}/versions"),
     ("GET", "/api/v1/workflows/question/versions/{}"),
@@ -199,7 +212,7 @@ _ENDPOINTS = [
 @given(
     endpoint=st.sampled_from(_ENDPOINTS),
     segment=_segments,
-    body=_bodies | _specs,
+    body=_bodies | _specs | _nets | _patterns,
 )
 async def test_nothing_that_is_sent_breaks_it(
     api: Api, endpoint: tuple[str, str], segment: str, body: object
