@@ -184,11 +184,11 @@ def _fire_late(work: Working) -> bool:
 def _fire_by_itself(work: Working, entry: NumberedTask) -> bool:
     """Fire an automatic task, if it may start and its guard lets it."""
     for anchor in anchors(work, entry):
-        token = anchor or work.marking.first_token(entry.task)
+        token = work.marking.last_to_come(entry, anchor)
         event = None if token is None else token.event
         if entry.task.guard is not None:
             count_look(work, entry.task.guard)
-            if not work.holds(entry, event, None if token is None else token.thread):
+            if not work.holds(entry, event, None if anchor is None else anchor.thread):
                 continue
         work.marking.look_again([entry.order])  # there may be tokens for one more firing
         prepare(work, entry.task, anchor)

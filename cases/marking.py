@@ -93,6 +93,16 @@ class Marking:
         filled = (self.tokens[arc.place] for arc in task.inputs if arc.place in self.tokens)
         return next((tokens[0] for tokens in filled), None)
 
+    def last_to_come(self, entry: NumberedTask, anchor: Token | None) -> Token | None:
+        """Return the newest of the tokens that a task would take: its event let the task start."""
+        if entry.only_input is not None:
+            return anchor or self.tokens[entry.only_input][0]
+        if self.threads and anchor is not None:
+            taken: Sequence[Token] = self.bound(entry.task, anchor) or ()
+        else:
+            taken = self._oldest(entry.task, anchor)
+        return max(taken, key=lambda token: token.id, default=None)
+
     def take(self, task: Task, token: Token | None) -> tuple[Token, ...]:
         """Take a task's tokens away: the oldest of each place, or those that go with one of them.
 

@@ -37,7 +37,7 @@ def _of_marking(work: Working, entry: NumberedTask) -> Iterator[str]:
     if any(holds_back(firing, task) for firing in work.running.values()):
         yield "its instances from before still run"
     if task.trigger is Trigger.NONE and task.guard is not None:
-        token = work.marking.first_token(task)
+        token = work.marking.last_to_come(entry, None) if work.marking.enabled(entry) else None
         thread = None if token is None else token.thread
         if not work.holds(entry, None if token is None else token.event, thread):
             yield f"needs {shown_text(task.guard.text)}"
@@ -47,12 +47,13 @@ def _of_places(work: Working, task: Task) -> Iterator[str]:
     """Yield what the places lack that a task takes from or reads."""
     filled = work.marking.filled(task)
     empty = [arc.place for arc in task.inputs if arc.place not in filled]
-    named = ", ".join(dict.fromkeys(work.states(empty)))
+    # By its id, since several places may wait before one task: `a->c` and `b->c`.
+    named = ", ".join(empty)
     if task.join is Join.PARTIAL:
         used = next((used for (join, _), used in work.rounds.items() if join == task.id), None)
         if used is not None:
             missing = [arc.place for arc in task.inputs if arc.place not in used]
-            yield f"has fired, and is ready again after {', '.join(work.states(missing))}"
+            yield f"has fired, and is ready again after {', '.join(missing)}"
         elif len(filled) < task.threshold:
             yield f"needs {task.threshold} of its inputs, and {len(filled)} are there"
     elif task.join is Join.OR:

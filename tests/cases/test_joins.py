@@ -208,3 +208,20 @@ def test_a_loop_that_asks_an_or_join_for_ever_is_parked() -> None:
     )
     case = Case(going)
     assert case.state.status is CaseStatus.PARKED
+
+
+def test_a_join_goes_on_with_the_event_that_came_last() -> None:
+    both = net(
+        "abABcd",
+        automatic("a", "AB"),
+        on("left", "A", "c"),
+        on("right", "B", "d"),
+        automatic("cd", "b"),
+    )
+    for order in (("left", "right"), ("right", "left")):
+        case = Case(both)
+        for number, event in enumerate(order):
+            case.send(f"e{number}", event)
+        (token,) = case.state.tokens["b"]
+        assert token.event is not None
+        assert token.event.type == order[-1]
