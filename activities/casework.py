@@ -13,7 +13,7 @@ from temporalio.exceptions import ApplicationError
 from activities.catalogue import RECORD, SEND, SEND_ROW
 from activities.heartbeats import beating
 from activities.logged import logged
-from cases.declarations import UnknownOutcome
+from cases.notation.declarations import UnknownOutcome
 from contracts.errors import MailboxNotFound
 from contracts.outbox import OutboxRow, Outcome, SendOutcome, SendRequest
 from contracts.steps import StepRecord

@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.catalogue import CLASSIFY
 from activities.logged import logged
-from cases.declarations import ClassifierKind, Definition
+from cases.notation.declarations import ClassifierKind, Definition
 from classifiers import keyword
 from classifiers.chain import LlmFailure, LlmTrouble, combine
 from classifiers.result import Classification, LabelSpec

@@ -15,10 +15,10 @@ from SpiffWorkflow.specs.WorkflowSpec import (  # type: ignore[import-untyped]  
 from SpiffWorkflow.workflow import Workflow  # type: ignore[import-untyped]  # untyped
 
 from cases.actions import Planned, SetData
-from cases.conditions import Condition
 from cases.data import DataSchema
-from cases.fields import Facts
-from cases.guards import guard_of
+from cases.expressions.conditions import Condition
+from cases.expressions.fields import Facts
+from cases.expressions.guards import guard_of
 from cases.net import Arc, Branch, Net, Place, Split, Task, Trigger, make_net
 from cases.values import JSON
 

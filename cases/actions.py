@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from cases.events import Event
-from cases.fields import Reader
+from cases.expressions.fields import Reader
 from cases.values import JSON, shown, shown_text
 
 

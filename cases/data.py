@@ -16,6 +16,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, JsonValue, StrictBool, StrictFloat, StrictInt, model_validator
 
 from cases.errors import Problem
+from cases.expressions.regexes import BadPattern, pattern_test
 from cases.limits import (
     MAX_DATA_BYTES,
     MAX_DATA_DEPTH,
@@ -25,9 +26,8 @@ from cases.limits import (
     MAX_PATTERN_CHARS,
     MAX_PROBLEMS,
 )
+from cases.model import Line, Model
 from cases.nearest import nearest
-from cases.notation import Line, Model
-from cases.patterns import BadPattern, pattern_test
 from cases.values import JSON, PlainJson, kind_of, place_of, place_under
 
 _Count = Annotated[StrictInt, Field(ge=0, le=MAX_DATA_BYTES)]

@@ -13,10 +13,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from cases.checks import problems_in, replies_without_to
+from cases.checks.definition import problems_in, replies_without_to
 from cases.data import data_problems
-from cases.declarations import Definition
-from cases.documents import A_DEFINITION_IS, parse_document
 from cases.errors import DataInvalid, DefinitionInvalid, Problem
 from cases.limits import (
     MAX_DOCUMENT_BYTES,
@@ -24,10 +22,12 @@ from cases.limits import (
     MAX_DOCUMENT_NODES,
     MAX_PROBLEMS,
 )
-from cases.mending import mended_spec
-from cases.shapes import problems_of
-from cases.states import StatesDefinition
-from cases.tasks import TasksDefinition
+from cases.notation.declarations import Definition
+from cases.notation.documents import A_DEFINITION_IS, parse_document
+from cases.notation.mending import mended_spec
+from cases.notation.shapes import problems_of
+from cases.notation.states import StatesDefinition
+from cases.notation.tasks import TasksDefinition
 from cases.values import JSON, PlainJson, kind_of
 
 __all__ = [

@@ -10,17 +10,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from cases import game
 from cases.actions import Command
-from cases.budget import TooManyFirings
 from cases.errors import IllegalEvent
 from cases.events import ActionEnded, Event, Input
-from cases.kept import check_kept
+from cases.game import play
+from cases.game.budget import TooManyFirings
+from cases.game.completing import park
+from cases.game.kept import check_kept
+from cases.game.settling import settle
+from cases.game.working import Working
 from cases.net import Net
 from cases.state import CORE_VERSION, CaseState
 from cases.trace import TraceEntry, TraceKind
 from cases.values import JSON
-from cases.working import Working
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +65,13 @@ def start(
     )
     work = Working(net, empty, now)
     try:
-        game.open_case(work, event)
-        game.settle(work)
+        play.open_case(work, event)
+        settle(work)
         check_kept(work)
     except TooManyFirings as error:
         work = Working(net, empty, now)
-        game.open_case(work, event)
-        game.park(work, str(error))
+        play.open_case(work, event)
+        park(work, str(error))
     return _step(work)
 
 
@@ -82,11 +84,11 @@ def step(net: Net, state: CaseState, event: Input, now: datetime) -> Step:
     _check(now, event)
     work = Working(net, state, now)
     try:
-        game.take(work, event)
+        play.take(work, event)
         check_kept(work)
     except TooManyFirings as error:
         work = _kept(net, state, event, now)
-        game.park(work, str(error))
+        park(work, str(error))
     return _step(work)
 
 
@@ -94,7 +96,7 @@ def _kept(net: Net, state: CaseState, event: Input, now: datetime) -> Working:
     """Return a case as it was, with an input noted, or untouched where that alone is too much."""
     work = Working(net, state, now)
     try:
-        game.keep(work, event)
+        play.keep(work, event)
     except TooManyFirings:
         work = Working(net, state, now)
         if isinstance(event, ActionEnded):
@@ -117,14 +119,14 @@ def reopen(net: Net, state: CaseState, event: Event, now: datetime) -> Step:
     )
     work = Working(net, ended, now)
     try:
-        game.reopen(work, event)
-        game.use_up(work, event)
+        play.reopen(work, event)
+        play.use_up(work, event)
         check_kept(work)
     except TooManyFirings as error:
         work = Working(net, ended, now)
-        game.reopen(work, event)
-        game.keep(work, event)
-        game.park(work, str(error))
+        play.reopen(work, event)
+        play.keep(work, event)
+        park(work, str(error))
     return _step(work)
 
 
@@ -135,12 +137,12 @@ def answer(net: Net, state: CaseState, event: Event, now: datetime) -> Step:
     """
     _check(now, event)
     work = Working(net, state, now)
-    game.answer(work, event)
+    play.answer(work, event)
     return _step(work)
 
 
 def _step(work: Working) -> Step:
-    state = game.finish(work)
+    state = play.finish(work)
     return Step(state, tuple(work.commands), tuple(work.trace), tuple(work.consumed))
 
 

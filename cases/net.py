@@ -12,8 +12,8 @@ from enum import StrEnum
 
 from cases.actions import Planned
 from cases.data import DataSchema
-from cases.fields import Reader
-from cases.guards import Guard
+from cases.expressions.fields import Reader
+from cases.expressions.guards import Guard
 from cases.values import JSON
 
 

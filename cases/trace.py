@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from cases.events import Event
-from cases.guards import Verdict
+from cases.expressions.guards import Verdict
 from cases.values import JSON, shown_text
 
 

@@ -9,12 +9,12 @@ from typing import Any
 
 from graphlay import GraphlayError, layout
 
-from cases.declarations import Definition
 from cases.drawing.describing import picture_of
 from cases.drawing.measures import size_of
 from cases.drawing.picture import Arrow, Marks, Picture, Stroke
 from cases.drawing.placing import Placed, in_layers
 from cases.drawing.svg import svg_of
+from cases.notation.declarations import Definition
 
 MAX_NODES = 200
 MAX_ARROWS = 300

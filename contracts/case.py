@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from cases.declarations import ClosedPolicy
+from cases.notation.declarations import ClosedPolicy
 from contracts.model import Json, Payload
 from contracts.outbox import ClassifyRequest, SendRequest
 from contracts.steps import CaseEvent

@@ -9,9 +9,9 @@ from urllib.parse import quote
 import typer
 
 from cases.definitions import parse_definition
-from cases.documents import parse_document
 from cases.drawing.picture import CannotDraw
 from cases.errors import DefinitionInvalid
+from cases.notation.documents import parse_document
 from clients.drawing import drawn
 from everpost.cli_client import answered, call
 from everpost.cli_errors import CommandError, Commands

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from cases.notation import ADDRESS
+from cases.model import ADDRESS
 from everpost.cli_errors import CommandError, Commands
 from everpost.settings import Settings, read_settings
 from everpost.terminal import one_line, printable

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import typer
 import yaml
 
-from cases.documents import parse_value
+from cases.notation.documents import parse_value
 from everpost.cli_attach import attach, show_steps
 from everpost.cli_client import call
 from everpost.cli_definitions import read_file

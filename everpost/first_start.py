@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cases.definitions import content_hash
-from cases.documents import parse_document
+from cases.notation.documents import parse_document
 from contracts.clock import utc_now
 from contracts.ids import new_mailbox_id
 from everpost.settings import Settings, SettingsError, read_settings

@@ -13,11 +13,11 @@ from sqlalchemy import Row, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from structlog.contextvars import get_contextvars
 
-from cases.checks import actions_of, replies_without_to
-from cases.declarations import Definition, Start
+from cases.checks.definition import actions_of, replies_without_to
 from cases.definitions import check_data, definition_of
 from cases.errors import DataInvalid
 from cases.events import EMAIL, RESERVED_EVENTS
+from cases.notation.declarations import Definition, Start
 from contracts.case import CANCEL_EVENT
 from contracts.clock import utc_now
 from contracts.errors import (

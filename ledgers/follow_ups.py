@@ -12,9 +12,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Text, cast, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cases.declarations import ClosedPolicy
 from cases.definitions import Definition
 from cases.events import AUTO_REPLY, BOUNCE
+from cases.notation.declarations import ClosedPolicy
 from contracts.ids import new_case_id
 from ledgers.case_rows import case_row
 from ledgers.inserts import insert_new

@@ -13,8 +13,8 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cases.declarations import ExampleEvent
 from cases.definitions import content_hash
+from cases.notation.declarations import ExampleEvent
 from contracts.clock import utc_now
 from contracts.errors import CaseClosed, EventTypeReserved
 from contracts.model import Json

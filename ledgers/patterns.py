@@ -10,8 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 
-from cases.declarations import Definition
-from cases.documents import parse_document
+from cases.notation.declarations import Definition
+from cases.notation.documents import parse_document
 from contracts.errors import PatternNotFound
 from ledgers import registration
 

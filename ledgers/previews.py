@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cases.declarations import Definition
 from cases.definitions import definition_of
+from cases.notation.declarations import Definition
 from contracts.errors import CaseNotFound, DefinitionNotFound, Problem, TemplateNotFound
 from contracts.model import Json
 from ledgers import letters, registration

@@ -4,10 +4,10 @@ import time
 from collections.abc import Iterator
 from datetime import timedelta
 
-from cases.declarations import Definition
 from cases.definitions import canonical_json, parse_definition
 from cases.errors import DefinitionInvalid, Problem
-from cases.findings import check_definition
+from cases.notation.declarations import Definition
+from cases.soundness.findings import check_definition
 from cases.soundness.verdict import Report, Severity, Soundness
 from mail.templates import VARIABLES, TemplateSource, check_template
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cases.declarations import Start
+from cases.notation.declarations import Start
 from contracts.clock import utc_now
 from contracts.errors import (
     CaseClosed,

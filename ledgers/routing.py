@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cases.declarations import Start
 from cases.events import AUTO_REPLY, BOUNCE, EMAIL
+from cases.notation.declarations import Start
 from contracts.ids import new_case_id
 from ledgers import bounces, routing_store
 from ledgers.filtering import rules_met

@@ -12,9 +12,9 @@ from typing import Annotated, Self, assert_never
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
+from cases.expressions.regexes import BadPattern, pattern_test
 from cases.limits import MAX_GUARD_TEXT_CHARS, MAX_PATTERN_CHARS
-from cases.notation import Model
-from cases.patterns import BadPattern, pattern_test
+from cases.model import Model
 from mail.message import Authentication, Kind, Message, Verdict
 
 MAX_ENTRIES = 1_000

@@ -15,7 +15,7 @@ from pydantic import ValidationError as PydanticError
 
 from cases.errors import Problem
 from cases.limits import MAX_PROBLEMS
-from cases.notation import Model
+from cases.model import Model
 from mail.filter_conditions import Leaf, When
 from mail.message import Message
 

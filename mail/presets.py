@@ -8,7 +8,7 @@ whether mail to name+anything@ arrives without a setting.
 from collections.abc import Iterator
 from typing import Literal
 
-from cases.notation import Model
+from cases.model import Model
 
 TlsKind = Literal["implicit", "starttls", "plain"]
 

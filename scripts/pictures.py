@@ -6,7 +6,7 @@
 from pathlib import Path
 
 from cases.definitions import parse_definition
-from cases.documents import parse_document
+from cases.notation.documents import parse_document
 from clients.drawing import drawn
 
 ROOT = Path(__file__).parent.parent

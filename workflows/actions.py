@@ -21,9 +21,9 @@ with workflow.unsafe.imports_passed_through():
         Subcase,
         Withdraw,
     )
-    from cases.declarations import ClassifierKind
     from cases.definitions import definition_of
     from cases.events import ActionEnded, Ending, Event
+    from cases.notation.declarations import ClassifierKind
     from cases.state import CaseState
     from contracts.case import Carried, CaseInput, PinnedDefinition
     from contracts.outbox import ClassifyRequest, Outcome, SendOutcome, SendRequest

@@ -8,13 +8,13 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.catalogue import RECORD, call
-    from cases.compile import net_of
-    from cases.declarations import ClosedPolicy
+    from cases.compiling.compile import net_of
     from cases.definitions import definition_of
     from cases.dumping import dump_state, load_state
     from cases.engine import Step
     from cases.errors import CaseError
     from cases.events import EMAIL, ActionEnded, Event, TimePassed
+    from cases.notation.declarations import ClosedPolicy
     from cases.state import RECEIVED_COUNTS, CaseStatus
     from contracts.case import (
         CANCEL_EVENT,

@@ -16,12 +16,12 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from cases import engine
-    from cases.declarations import ClosedPolicy
     from cases.engine import Step
     from cases.errors import CaseError
     from cases.events import ActionEnded, Event, Input
     from cases.net import Net
-    from cases.outlook import deadlines
+    from cases.notation.declarations import ClosedPolicy
+    from cases.outlook.outlook import deadlines
     from cases.state import CaseState, CaseStatus
     from cases.trace import TraceEntry, TraceKind
     from contracts.case import CaseInput

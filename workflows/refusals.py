@@ -4,7 +4,7 @@ from datetime import datetime
 
 from cases.actions import ReportUnhandled
 from cases.events import BOUNCE, Event
-from cases.outcomes import report_of_bounce
+from cases.game.outcomes import report_of_bounce
 from contracts.case import CaseInput
 from contracts.outbox import SendOutcome, SendRequest
 from workflows.requests import notice_request

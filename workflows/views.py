@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from cases.net import Net
-from cases.outlook import deadlines, marking, outlook, state_names
+from cases.outlook.outlook import deadlines, marking, outlook, state_names
 from cases.state import CaseState, CaseStatus
 from contracts.model import Json
 from contracts.steps import Deadline, Snapshot, WaitingEvent

@@ -8,7 +8,7 @@ from pydantic import Field, JsonValue, StringConstraints, field_validator
 
 from api.inputs import Body, EmailAddress, Line, UtcTime
 from cases.limits import MAX_DATA_BYTES
-from cases.notation import EventType
+from cases.model import EventType
 from contracts.steps import Deadline, WaitingEvent
 from store.cases import CaseDetail, CaseFilter, CaseMessage, CaseSummary, ChildCase, TraceStep
 from store.cursors import Page

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
 from api.inputs import Body
-from cases.declarations import Example, ExampleEvent
 from cases.limits import MAX_DATA_BYTES, MAX_EXAMPLE_EVENTS
+from cases.notation.declarations import Example, ExampleEvent
 from cases.trace import TraceKind
 from ledgers.pattern_runs import PatternRun
 from ledgers.patterns import Pattern

@@ -16,7 +16,7 @@ from api.patterns.models import (
 from api.problems import documented
 from api.services import ServicesDep
 from api.strict_json import StrictRoute
-from cases.declarations import Example
+from cases.notation.declarations import Example
 from ledgers.pattern_runs import run_pattern
 from ledgers.patterns import all_patterns, pattern_of
 

@@ -12,9 +12,9 @@ from api.problems import documented
 from api.services import ServicesDep
 from api.strict_json import StrictRoute
 from api.workflows.models import FoundInNet, Spec, Verdict, Version, Versions, VersionSummary
-from cases.declarations import Definition
 from cases.definitions import content_hash, definition_schema
 from cases.errors import DefinitionInvalid, Problem
+from cases.notation.declarations import Definition
 from contracts.clock import utc_now
 from contracts.errors import DefinitionNotFound
 from ledgers import registration

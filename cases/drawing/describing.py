@@ -1,12 +1,12 @@
 """What is drawn of a definition, whichever notation it is written in."""
 
-from cases.compile import compile_net
-from cases.declarations import Definition
+from cases.compiling.compile import compile_net
 from cases.drawing.nets import picture_of_tasks
 from cases.drawing.picture import MAX_DRAWN_NODES, CannotDraw, Marks, Picture, TooLargeToDraw
 from cases.drawing.states import picture_of_states
-from cases.states import StatesDefinition
-from cases.tasks import TasksDefinition
+from cases.notation.declarations import Definition
+from cases.notation.states import StatesDefinition
+from cases.notation.tasks import TasksDefinition
 
 
 class NoSuchNet(CannotDraw):

@@ -15,7 +15,7 @@ from cases.drawing.rows import (
     what_starts,
 )
 from cases.net import Branch, Join, Net, Rest, Split, Task
-from cases.tasks import TasksDefinition
+from cases.notation.tasks import TasksDefinition
 
 START = "start"
 # More of these lines would hide the net; a row in the task names them too.

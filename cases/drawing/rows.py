@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from cases.actions import Action, Notify, Planned, Reply, Subcase
 from cases.drawing.picture import Icon, Row
-from cases.guards import Guard
+from cases.expressions.guards import Guard
 from cases.net import Instances, Listening, Rest, Task, Trigger
 from cases.values import shown_text
 

@@ -10,7 +10,7 @@ from itertools import chain
 from cases.drawing.picture import Arrow, Look, Marks, Node, Picture, Row
 from cases.drawing.rows import what_is_done, what_starts
 from cases.net import Net, Task
-from cases.states import State, StatesDefinition
+from cases.notation.states import State, StatesDefinition
 
 START = "start"
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from cases.actions import Action, Classify, SetData, Subcase
-from cases.guards import Guard, TwoFields
+from cases.expressions.guards import Guard, TwoFields
 from cases.net import Net, Split, Task
 from cases.soundness.moves import Marking, Moves
 from cases.soundness.verdict import Kind, Severity

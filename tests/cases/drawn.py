@@ -6,7 +6,7 @@ from typing import Any
 
 from cases.actions import Planned, Reply, SetData
 from cases.data import DataSchema
-from cases.fields import reader_of
+from cases.expressions.fields import reader_of
 from cases.net import Arc, Branch, Net, Place, Task, Trigger, make_net
 from cases.state import CaseState, Firing
 

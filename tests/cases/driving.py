@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cases.actions import Command, Perform
-from cases.compile import compile_net
+from cases.compiling.compile import compile_net
 from cases.definitions import parse_definition
 from cases.dumping import dump_state, load_state
 from cases.engine import Step, start, step
 from cases.events import ActionEnded, Ending, Event, Input, TimePassed
 from cases.net import Net
-from cases.outlook import state_names
+from cases.outlook.outlook import state_names
 from cases.state import CaseState
 from cases.trace import TraceEntry, TraceKind
 from cases.values import JSON

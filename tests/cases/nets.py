@@ -1,7 +1,7 @@
 """Small nets for tests: places are named by letters, tasks by the places that they lie between."""
 
-from cases.conditions import Condition
-from cases.guards import Guard, guard_of
+from cases.expressions.conditions import Condition
+from cases.expressions.guards import Guard, guard_of
 from cases.net import Arc, Branch, Net, Place, Task, Trigger, make_net
 from cases.values import JSON
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from cases.compile import compile_net
+from cases.compiling.compile import compile_net
 from cases.definitions import parse_definition
 from cases.net import Net, Task
 

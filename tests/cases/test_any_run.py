@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cases.actions import Perform
-from cases.compile import compile_net
+from cases.compiling.compile import compile_net
 from cases.definitions import definition_schema, parse_definition
 from cases.engine import Step, start, step
 from cases.errors import CaseError, DefinitionInvalid

@@ -5,7 +5,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cases.compile import compile_net, net_of
+from cases.compiling.compile import compile_net, net_of
 from cases.definitions import (
     canonical_json,
     content_hash,
@@ -17,8 +17,8 @@ from cases.dumping import dump_state, load_state
 from cases.errors import DefinitionInvalid
 from cases.events import Ending
 from cases.net import Net
+from cases.notation.tasks import TasksDefinition
 from cases.state import CaseStatus
-from cases.tasks import TasksDefinition
 from tests.cases.driving import Case
 from tests.cases.likely_nets import likely_net
 from tests.cases.shapes_of_schema import broken, drawn

@@ -6,7 +6,7 @@ from typing import Any
 from cases.actions import Planned, Reply
 from cases.events import Ending
 from cases.net import Arc, Branch, Instances, Listening, Net, Task
-from cases.outlook import marking
+from cases.outlook.outlook import marking
 from cases.state import CaseStatus
 from tests.cases.drawn import drawn, on, task
 from tests.cases.driving import Case

@@ -2,7 +2,7 @@
 
 from cases.actions import Planned, Subcase, Withdraw
 from cases.net import Instances, Listening, Net, Rest, Task
-from cases.outlook import marking
+from cases.outlook.outlook import marking
 from cases.state import CaseStatus
 from cases.trace import TraceKind
 from tests.cases.drawn import drawn, holding, on, task

@@ -5,7 +5,7 @@ from dataclasses import replace
 from cases.actions import Compensate, Planned, Reply, ReportUnhandled, Subcase
 from cases.events import Ending
 from cases.net import Arc, Branch, Net, Task
-from cases.outlook import marking, outlook
+from cases.outlook.outlook import marking, outlook
 from cases.state import CaseStatus
 from cases.trace import TraceKind
 from tests.cases.drawn import drawn, holding, on, setting, task

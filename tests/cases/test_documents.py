@@ -2,8 +2,8 @@
 
 import pytest
 
-from cases.documents import parse_document
 from cases.errors import DefinitionInvalid
+from cases.notation.documents import parse_document
 
 
 def problem_in(text: str) -> str:

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from cases.definitions import canonical_json, definition_of, parse_definition
-from cases.documents import parse_document
 from cases.drawing.describing import NoSuchNet, picture_of
 from cases.drawing.measures import lines_of, plain, size_of
 from cases.drawing.picture import (
@@ -20,6 +19,7 @@ from cases.drawing.picture import (
     Stroke,
     TooLargeToDraw,
 )
+from cases.notation.documents import parse_document
 from tests.cases.small_definitions import tasks_spec
 
 SUPPORT = Path(__file__).parents[2] / "examples" / "support.yaml"

@@ -11,7 +11,7 @@ from cases.actions import Compensate, Planned, Reply
 from cases.dumping import dump_state, load_state
 from cases.errors import StateInvalid
 from cases.events import Ending
-from cases.fields import reader_of
+from cases.expressions.fields import reader_of
 from cases.net import Instances, Listening, Net
 from tests.cases.drawn import drawn, holding, on, task
 from tests.cases.driving import Case, reloaded

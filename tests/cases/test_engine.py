@@ -10,7 +10,7 @@ from cases.dumping import dump_state, load_state
 from cases.engine import start, step
 from cases.errors import IllegalEvent, StateInvalid
 from cases.events import ActionEnded, Ending, Event, TimePassed
-from cases.outlook import (
+from cases.outlook.outlook import (
     deadlines,
     marking,
     outlook,

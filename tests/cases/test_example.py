@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from cases.compile import net_of
+from cases.compiling.compile import net_of
 from cases.definitions import canonical_json, parse_definition, parse_document
 from cases.events import Event
-from cases.outlook import deadlines
+from cases.outlook.outlook import deadlines
 from cases.state import CaseStatus
 from tests.cases.driving import NOON, Case
 

@@ -3,7 +3,7 @@
 import pytest
 
 from cases.definitions import parse_definition
-from cases.findings import check_definition
+from cases.soundness.findings import check_definition
 from cases.soundness.verdict import Finding, Kind, Soundness
 from cases.values import JSON
 

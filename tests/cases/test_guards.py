@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cases.conditions import Condition, Op, text_of
-from cases.fields import Facts
-from cases.guards import guard_of
+from cases.expressions.conditions import Condition, Op, text_of
+from cases.expressions.fields import Facts
+from cases.expressions.guards import guard_of
 from cases.values import JSON
 
 

@@ -9,7 +9,7 @@ from cases.actions import Notify, Perform, Reply, ReportUnhandled
 from cases.definitions import parse_definition
 from cases.errors import DefinitionInvalid
 from cases.events import Event
-from cases.outlook import deadlines, outlook
+from cases.outlook.outlook import deadlines, outlook
 from cases.trace import TraceKind
 from tests.cases.driving import NOON, Case, net_from, reloaded, spec
 

@@ -7,10 +7,10 @@ import pytest
 from cases.actions import Planned, Subcase
 from cases.data import DataSchema, DataType
 from cases.events import Ending
-from cases.fields import reader_of
+from cases.expressions.fields import reader_of
 from cases.limits import MAX_AUTOMATIC_FIRINGS
 from cases.net import Branch, Collected, Instances, Listening, Net, Rest
-from cases.outlook import marking, outlook
+from cases.outlook.outlook import marking, outlook
 from cases.state import CaseStatus
 from cases.trace import TraceKind
 from tests.cases.drawn import drawn, holding, on, running, setting, task

@@ -4,7 +4,7 @@ import pytest
 
 from cases.actions import Classify, Planned
 from cases.net import Arc, Branch, Join, Net, Rest, Split, Task
-from cases.outlook import marking
+from cases.outlook.outlook import marking
 from cases.state import CaseStatus
 from cases.trace import TraceKind
 from tests.cases.driving import Case

@@ -10,7 +10,7 @@ from cases.definitions import parse_definition
 from cases.errors import DefinitionInvalid, IllegalEvent
 from cases.events import Event
 from cases.net import Join
-from cases.outlook import marking, state_names
+from cases.outlook.outlook import marking, state_names
 from cases.state import CaseStatus
 from cases.trace import TraceKind
 from tests.cases.driving import NOON, Case, net_from, reloaded, spec

@@ -2,7 +2,7 @@
 
 from cases.actions import Classify, Planned
 from cases.net import Arc, Branch, Lock, Net, Task
-from cases.outlook import marking
+from cases.outlook.outlook import marking
 from tests.cases.driving import Case
 from tests.cases.nets import automatic, net, on
 

@@ -11,10 +11,10 @@ from cases.actions import Classify, Planned
 from cases.dumping import dump_state
 from cases.engine import Step, start, step
 from cases.events import ActionEnded, Ending, Event, Input
+from cases.game.or_join import awaits_nothing
+from cases.game.working import Working
 from cases.net import Arc, Branch, Join, Lock, Net, Place, Rest, Split, Task, Trigger, make_net
-from cases.or_join import awaits_nothing
 from cases.state import CaseState, CaseStatus, Token
-from cases.working import Working
 from tests.cases.driving import NOON, reloaded
 from tests.cases.nets import where
 

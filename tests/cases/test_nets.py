@@ -1,12 +1,12 @@
 """The net beyond state machines: joins, splits, weights, reads and cancellation."""
 
 from cases.actions import Classify, Planned
-from cases.conditions import Condition
 from cases.engine import start, step
 from cases.events import ActionEnded, Ending, Event
-from cases.guards import Guard, guard_of
+from cases.expressions.conditions import Condition
+from cases.expressions.guards import Guard, guard_of
 from cases.net import Arc, Branch, Join, Net, Place, Split, Task, Trigger, make_net
-from cases.outlook import marking
+from cases.outlook.outlook import marking
 from cases.state import CaseStatus
 from cases.trace import TraceKind
 from tests.cases.driving import NOON, Case

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from cases.actions import Perform
 from cases.engine import Step, start, step
 from cases.events import ActionEnded, Ending, Event, Input, TimePassed
-from cases.fields import Facts
+from cases.expressions.fields import Facts
 from cases.net import Net
-from cases.outlook import deadlines
+from cases.outlook.outlook import deadlines
 from cases.state import CaseState, CaseStatus
 from cases.trace import TraceKind
 from tests.cases.driving import NOON, net_from, reloaded

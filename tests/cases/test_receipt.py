@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from cases import engine
 from cases.events import ActionEnded, Ending, Event, TimePassed
 from cases.net import Net
-from cases.outlook import deadlines, state_names
+from cases.outlook.outlook import deadlines, state_names
 from cases.state import CaseState
 from tests.cases.driving import NOON, Case, net_from, reloaded
 

@@ -6,7 +6,7 @@ from typing import Any
 from cases.actions import Notify, Planned
 from cases.events import Ending
 from cases.net import Branch, Net
-from cases.outlook import deadlines, marking, outlook
+from cases.outlook.outlook import deadlines, marking, outlook
 from cases.trace import TraceKind
 from tests.cases.drawn import drawn, holding, setting, task
 from tests.cases.driving import NOON, Case

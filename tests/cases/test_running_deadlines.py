@@ -3,11 +3,11 @@
 from datetime import timedelta
 from typing import Any
 
-from cases.conditions import Condition
 from cases.events import Event
-from cases.guards import guard_of
+from cases.expressions.conditions import Condition
+from cases.expressions.guards import guard_of
 from cases.net import Instances, Listening, Net, Task, Timing, Trigger
-from cases.outlook import deadlines, marking
+from cases.outlook.outlook import deadlines, marking
 from cases.state import CaseStatus
 from cases.trace import TraceKind
 from tests.cases.drawn import drawn, holding, running, setting, task

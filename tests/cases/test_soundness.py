@@ -9,15 +9,15 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from cases.conditions import Condition
 from cases.definitions import parse_definition
-from cases.documents import parse_document
 from cases.engine import start, step
 from cases.events import Event
-from cases.findings import check_definition
-from cases.guards import guard_of
+from cases.expressions.conditions import Condition
+from cases.expressions.guards import guard_of
 from cases.net import Arc, Branch, Join, Net, Place, Split, Task, Trigger, make_net
+from cases.notation.documents import parse_document
 from cases.soundness.explore import check_net
+from cases.soundness.findings import check_definition
 from cases.soundness.moves import Marking, Moves
 from cases.soundness.verdict import Kind, Report, Severity, Soundness
 from cases.state import CaseStatus

@@ -4,9 +4,9 @@ from cases.actions import Given, Planned, ReportUnhandled, Subcase
 from cases.data import DataSchema, DataType
 from cases.engine import start
 from cases.events import Ending
-from cases.fields import reader_of
+from cases.expressions.fields import reader_of
 from cases.net import Branch, Net, Place, make_net
-from cases.outlook import marking
+from cases.outlook.outlook import marking
 from tests.cases.drawn import drawn, task
 from tests.cases.driving import NOON, Case
 

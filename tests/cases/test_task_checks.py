@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cases.checks import actions_of
+from cases.checks.definition import actions_of
 from cases.definitions import parse_definition, replies_without_to
 from cases.errors import DefinitionInvalid
 from tests.cases.small_definitions import END, Spec, tasks_spec

@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from cases.actions import Classify, Compensate, Given, Notify, Reply, SetData, Subcase
-from cases.compile import compile_net, net_of
+from cases.compiling.compile import compile_net, net_of
 from cases.definitions import canonical_json, content_hash, parse_definition
-from cases.fields import Facts
+from cases.expressions.fields import Facts
 from cases.net import Arc, Join, Lock, Place, Rest, Split, Trigger
 from tests.cases.driving import net_from
 from tests.cases.small_definitions import END, one_task, tasks_net, tasks_spec

@@ -2,7 +2,7 @@
 
 from cases.actions import Classify, Planned
 from cases.net import Place, make_net
-from cases.outlook import marking
+from cases.outlook.outlook import marking
 from cases.state import CaseStatus
 from tests.cases.driving import Case
 from tests.cases.nets import automatic, net, on

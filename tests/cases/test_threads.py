@@ -5,11 +5,11 @@ from datetime import timedelta
 import pytest
 
 from cases.actions import Planned, Reply, SetData
-from cases.conditions import Condition
-from cases.fields import reader_of
-from cases.guards import guard_of
+from cases.expressions.conditions import Condition
+from cases.expressions.fields import reader_of
+from cases.expressions.guards import guard_of
 from cases.net import Arc, Branch, Join, Net, Place, Rest, Task, Timing, Trigger, make_net
-from cases.outlook import marking
+from cases.outlook.outlook import marking
 from cases.state import CaseStatus
 from cases.trace import TraceKind
 from tests.cases.driving import Case

@@ -2,7 +2,7 @@
 
 from cases.actions import Classify, Planned
 from cases.net import Listening
-from cases.outlook import marking
+from cases.outlook.outlook import marking
 from cases.state import CaseStatus
 from cases.trace import TraceKind
 from tests.cases.driving import Case

@@ -1,10 +1,10 @@
 """Running tasks that wait for an event."""
 
-from cases.conditions import Condition
-from cases.fields import reader_of
-from cases.guards import Guard, guard_of
+from cases.expressions.conditions import Condition
+from cases.expressions.fields import reader_of
+from cases.expressions.guards import Guard, guard_of
 from cases.net import Branch, Instances, Listening, Split, Trigger
-from cases.outlook import marking, outlook
+from cases.outlook.outlook import marking, outlook
 from cases.trace import TraceKind
 from tests.cases.drawn import drawn, holding, on, running, setting, task
 from tests.cases.driving import Case

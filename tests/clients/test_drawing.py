@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cases.definitions import parse_definition
-from cases.documents import parse_document
 from cases.drawing.describing import picture_of
 from cases.drawing.measures import size_of
 from cases.drawing.picture import Arrow, Look, Marks, Node, Picture, Row
 from cases.drawing.placing import Placed, in_layers
 from cases.drawing.svg import svg_of
 from cases.errors import DefinitionInvalid
+from cases.notation.documents import parse_document
 from clients.drawing import MAX_NODES, drawn, placed
 from tests.cases.likely_nets import likely_net
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from cases.conditions import Op
 from cases.definitions import parse_definition
-from cases.documents import parse_document
+from cases.expressions.conditions import Op
+from cases.notation.documents import parse_document
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = sorted((*DOCS.glob("*.md"), *DOCS.glob("how-to/*.md")))

@@ -11,7 +11,7 @@ import pytest
 import typer
 from dotenv import dotenv_values
 
-from cases.documents import parse_document
+from cases.notation.documents import parse_document
 from everpost.cli import app
 from ledgers.registration import checked
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cases import (
+from cases.game import (
     cancelling,
     completing,
     instances,
@@ -17,10 +17,10 @@ from cases import (
     rounds,
     threads,
 )
-from cases.marking import Marking
+from cases.game.marking import Marking
+from cases.game.working import Working
 from cases.net import Arc, Branch, Join, Lock, Net, Rest, Split, Task, Trigger
 from cases.state import Firing, Token
-from cases.working import Working
 from tests.patterns.planting import (
     change_nets,
     change_tasks,

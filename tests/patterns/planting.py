@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from cases.compile import compile_net
-from cases.declarations import Definition
+from cases.compiling.compile import compile_net
 from cases.net import Lock, Net, Task, make_net
+from cases.notation.declarations import Definition
 from tests.patterns import running
 
 Plant = Callable[[pytest.MonkeyPatch], None]

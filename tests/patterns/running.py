@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from cases.actions import Command, Perform, Subcase
-from cases.compile import compile_net
-from cases.declarations import Definition, Example
+from cases.compiling.compile import compile_net
 from cases.engine import Step
 from cases.events import ActionEnded, Ending
 from cases.net import Net
-from cases.outlook import marking
+from cases.notation.declarations import Definition, Example
+from cases.outlook.outlook import marking
 from cases.state import CaseStatus, Firing
 from cases.trace import TraceEntry, TraceKind
 from cases.values import JSON

@@ -1,0 +1,1 @@
+"""What a definition must satisfy beyond its shapes, each problem with its place and a hint."""

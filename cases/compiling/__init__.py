@@ -1,0 +1,1 @@
+"""From a definition in either notation to its net."""

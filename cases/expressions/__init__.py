@@ -1,0 +1,1 @@
+"""How rules are written and evaluated: fields, condition trees, guards, regular expressions."""
