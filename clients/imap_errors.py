@@ -33,6 +33,10 @@ class ImapUntrusted(ImapUnreachable):
     """TLS with the server failed, or it offers none: nothing was sent that is secret."""
 
 
+class ImapLoginCut(ImapUnreachable):
+    """The server ended the connection, or fell silent, when it was given the login."""
+
+
 class ImapAuthFailed(ImapError):
     """The server refuses this user name and password; a person has to correct them."""
 

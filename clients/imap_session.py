@@ -14,6 +14,7 @@ from clients.imap_errors import (
     ImapDisconnected,
     ImapError,
     ImapFolderMissing,
+    ImapLoginCut,
     ImapRefused,
     ImapUnreachable,
     ImapUntrusted,
@@ -119,7 +120,10 @@ class ImapSession:
             await start_tls(account, protocol, self._timeout)
             # What was offered in the clear may be anybody's words (RFC 9051, 6.2.1).
             offered = await self._offered()
-        answer = await self._authenticate(offered)
+        try:
+            answer = await self._authenticate(offered)
+        except ImapDisconnected as error:
+            raise ImapLoginCut(account.host, account.port, str(error)) from error
         if answer.result != "OK":
             raise self._refusal(answer, ImapAuthFailed(account.username, readable(answer.text)))
         protocol.state = "AUTH"

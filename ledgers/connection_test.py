@@ -21,6 +21,7 @@ from clients.imap import (
     ImapError,
     ImapFolderMissing,
     ImapInsecure,
+    ImapLoginCut,
     ImapUntrusted,
 )
 from clients.smtp_errors import SmtpAnswer, SmtpAuthFailed, SmtpError, SmtpInsecure, SmtpUntrusted
@@ -161,6 +162,9 @@ async def _imap_login(account: Account, limit: timedelta) -> ImapConnection:
     except ImapAuthFailed as error:
         detail = f"the server refuses the login: {error.answer}"
         raise Failed(StepName.LOGIN, detail, advice.for_login(imap.host, error.answer)) from None
+    except ImapLoginCut as error:
+        detail = "the server ends the connection when it is given the user name and password"
+        raise Failed(StepName.LOGIN, detail, advice.for_login(imap.host, error.reason)) from None
     except (ImapError, TimeoutError):
         detail = "no IMAP server answers there as it should"
         raise Failed(StepName.GREETING, detail, wrong_greeting) from None

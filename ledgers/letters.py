@@ -172,6 +172,7 @@ def write(request: SendRequest, facts: Facts, account: Account, keys: TokenKeys)
     recipients = _recipients(request, facts)
     incoming = facts.incoming if request.kind == "reply" else None
     references = _references(incoming)
+    robot = f"robot: {incoming.robot}" if incoming and incoming.robot else None
     tokened = plus_address(account.address, token) if account.plus_addressing else None
     try:
         if facts.unfit is not None:
@@ -196,7 +197,10 @@ def write(request: SendRequest, facts: Facts, account: Account, keys: TokenKeys)
             )
         )
     except (TemplateFailed, BadDraft) as error:
-        return _failed(account, message_id, recipients, _subject(facts, incoming), str(error))
+        subject = _subject(facts, incoming)
+        unwritten = _unwritten(account, message_id, recipients, subject)
+        # Who is a robot gets no mail anyway: that it can't be written concerns nobody.
+        return replace(unwritten, suppressed=robot, failed=None if robot else str(error))
     # The null envelope sender is for acknowledgements (RFC 3834, 3.3): their bounces end.
     acknowledges = incoming is not None and incoming.is_event and not request.approvers
     return Frozen(
@@ -210,7 +214,7 @@ def write(request: SendRequest, facts: Facts, account: Account, keys: TokenKeys)
         references=references,
         mailbox_id=account.mailbox_id,
         replies_per_day=account.replies_per_day,
-        suppressed=f"robot: {incoming.robot}" if incoming and incoming.robot else None,
+        suppressed=robot,
         attached=tuple(enclosure.name for enclosure in facts.enclosures),
     )
 
@@ -230,12 +234,8 @@ def _tagged(subject: str, account: Account, token: str) -> str:
     return f"{subject[:_TAGGED_SUBJECT_MAX_CHARS]} {tag}".strip()
 
 
-def _failed(
-    account: Account,
-    message_id: str,
-    recipients: tuple[str, ...],
-    subject: str,
-    reason: str,
+def _unwritten(
+    account: Account, message_id: str, recipients: tuple[str, ...], subject: str
 ) -> Frozen:
     return Frozen(
         raw=b"",
@@ -248,7 +248,6 @@ def _failed(
         references=(),
         mailbox_id=account.mailbox_id,
         replies_per_day=account.replies_per_day,
-        failed=reason,
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.clock import utc_now
@@ -46,8 +46,9 @@ async def signs(
     """Return why a reply looks like a loop's, or None.
 
     It does if a reply of the same template, or of the same case, went to the same correspondent a
-    short while ago and the mail that is answered came at once after that; or if it was the same
-    template and the mail says what its sender has said before. `at_once` zero: the time is no sign.
+    short while ago and the mail that is answered came at once after that, and by its references may
+    be an answer to it; or if it was the same template and the mail says what its sender has said
+    before. `at_once` zero: the time is no sign.
     """
     if request.event_id is None:
         return None
@@ -56,7 +57,7 @@ async def signs(
         return None
     answered = (
         await connection.execute(
-            select(Message.id, Message.at, Message.sender, Message.text).where(
+            select(Message.id, Message.at, Message.sender, Message.text, Message.references).where(
                 Message.tenant == request.tenant,
                 Message.intake_id == request.event_id,
                 Message.direction == "in",
@@ -65,7 +66,14 @@ async def signs(
     ).first()
     if answered is None:
         return None
-    if at_once and any(r.at - CLOCKS <= answered.at <= r.at + at_once for r in earlier):
+    came_at_once = any(r.at - CLOCKS <= answered.at <= r.at + at_once for r in earlier)
+    if (
+        at_once
+        and came_at_once
+        and not await _names_only_own(
+            connection, request.tenant, answered.sender, answered.references
+        )
+    ):
         return f"loop: answered within {at_once.total_seconds():g} seconds after a reply like this"
     if all(reply.template != request.template for reply in earlier):
         return None
@@ -95,6 +103,23 @@ async def _earlier_replies(
         )
     )
     return [_Reply(row.attempted_at or row.created_at, row.template) for row in rows]
+
+
+async def _names_only_own(
+    connection: AsyncConnection, tenant: str, sender: str | None, references: Sequence[str]
+) -> bool:
+    """Tell whether a mail names mails of its own sender and no others: it answers none of ours.
+
+    Somebody who writes twice in a row is no robot that answers what it got.
+    """
+    if sender is None or not references:
+        return False
+    named = await connection.execute(
+        select(Message.message_id, Message.direction, func.lower(Message.sender)).where(
+            Message.tenant == tenant, Message.message_id.in_(references)
+        )
+    )
+    return {tuple(row) for row in named} == {(id_, "in", sender.lower()) for id_ in references}
 
 
 async def _earlier_texts(

@@ -13,6 +13,7 @@ from ledgers.inserts import insert_new
 from ledgers.known import ADDRESS_LIMIT, sender_key
 from ledgers.mail_facts import authentication_facts
 from ledgers.mails import DELIVERY_GRACE, Arrived, Fate
+from mail.message import Message as ParsedMessage
 from store.tables import Case, File, Intake, IntakeState, Mailbox, Message, Participant
 
 TEXT_LIMIT = 50_000
@@ -91,7 +92,7 @@ def _message_row(fate: Fate, tenant: str) -> Row:
         "subject": mail.subject,
         "text": text,
         "full_text": full_text if full_text != text else None,
-        "references": [*mail.references],
+        "references": _ancestors(mail),
         "attachments": _attachments(fate.mail),
         "robot": fate.robot,
         "kind": mail.kind,
@@ -100,6 +101,11 @@ def _message_row(fate: Fate, tenant: str) -> Row:
             key: event.get(key) for key in ("classifier", "label", "confidence", "reason")
         },
     }
+
+
+def _ancestors(mail: ParsedMessage) -> list[str]:
+    """Return the ids of the mails before this one, the parent last (RFC 5322, 3.6.4)."""
+    return [*mail.references, *(id_ for id_ in mail.in_reply_to if id_ not in mail.references)]
 
 
 def _attachments(mail: Arrived) -> list[dict[str, Any]]:  # Any: JSON

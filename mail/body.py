@@ -208,7 +208,7 @@ def _leaf(part: email.message.Message, kind: str, body: Body) -> list[_Text]:
 
 
 def _open_tnef(data: bytes, index: int, body: Body) -> bool:
-    """Take apart a winmail.dat; tell whether it was one."""
+    """Take apart a winmail.dat; tell whether that is all of it, or it has to stay a file too."""
     packed = read_tnef(data)
     if packed is None:
         return False
@@ -225,7 +225,9 @@ def _open_tnef(data: bytes, index: int, body: Body) -> bool:
                 content_id=file.content_id or None,
             )
         )
-    return True
+    if packed.is_damaged:
+        body.warn("a winmail.dat is damaged: what was found in it may not be all")
+    return not packed.is_damaged
 
 
 def _text(part: email.message.Message, is_html: bool, index: int, body: Body) -> _Text:

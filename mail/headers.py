@@ -50,26 +50,34 @@ def decoded(value: str, max_words: int) -> tuple[str, str | None]:
     pieces: list[str] = []
     warning: str | None = None
     end = 0
-    pending = b""
+    pending: list[bytes] = []
     charset = ""
     for word in words:
         between = value[end : word.start()]
         label = word[1].partition("*")[0]  # RFC 2231, 5: a language after an asterisk
         adjacent = bool(_BLANK_ONLY.match(between))
         if pending and not (adjacent and label.lower() == charset):
-            text, odd = decode(pending, charset)
+            text, odd = _joined(pending, charset)
             pieces.append(text)
-            warning, pending = warning or odd, b""
+            warning, pending = warning or odd, []
         if not (adjacent and end):
             pieces.append(between)
-        pending += _word_bytes(word[2], word[3])
+        pending.append(_word_bytes(word[2], word[3]))
         charset, end = label.lower(), word.end()
     if pending:
-        text, odd = decode(pending, charset)
+        text, odd = _joined(pending, charset)
         pieces.append(text)
         warning = warning or odd
     pieces.append(value[end:])
     return clean_line("".join(pieces)), warning
+
+
+def _joined(words: list[bytes], charset: str) -> tuple[str, str | None]:
+    """Return neighbouring words as text; where they make none together, each by itself."""
+    text, odd = decode(b"".join(words), charset)
+    if odd and len(words) > 1:
+        text = "".join(decode(word, charset)[0] for word in words)
+    return text, odd
 
 
 def _word_bytes(encoding: str, payload: str) -> bytes:

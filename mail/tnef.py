@@ -12,6 +12,8 @@ from mail.charsets import clean_line, decode
 
 _SIGNATURE = b"\x78\x9f\x3e\x22"
 _MAX_ATTRIBUTES = 5_000
+# An attribute is the message's or an attachment's: [MS-OXTNEF] 2.1.3.1.
+_LEVELS = (1, 2)
 _MAX_PROPERTIES = 2_000
 MAX_FILES = 100
 _BODY_MAX_BYTES = 1_000_000
@@ -58,11 +60,15 @@ class TnefFile:
 
 @dataclass(slots=True)
 class Tnef:
-    """What one winmail.dat holds; `html` is "" where there is only plain text."""
+    """What one winmail.dat holds; `html` is "" where there is only plain text.
+
+    A damaged one may have held more than was found.
+    """
 
     text: str = ""
     html: str = ""
     files: list[TnefFile] = field(default_factory=list)
+    is_damaged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +91,13 @@ def read_tnef(data: bytes) -> Tnef | None:
         return None
     found = Tnef()
     charset = "cp1252"
-    for attribute, value in _attributes(data):
+    attributes, found.is_damaged = _attributes(data)
+    for attribute, value in attributes:
         if attribute == _CODEPAGE and len(value) >= 4:
             charset = f"cp{int.from_bytes(value[:4], 'little')}"
         elif attribute == _RENDERING_DATA:
             if len(found.files) >= MAX_FILES:
+                found.is_damaged = True
                 break
             found.files.append(TnefFile())
         elif attribute == _BODY:
@@ -102,16 +110,20 @@ def read_tnef(data: bytes) -> Tnef | None:
     return found
 
 
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield each attribute; checksums are not looked at, since a wrong one helps nobody."""
+def _attributes(data: bytes) -> tuple[list[tuple[int, bytes]], bool]:
+    """Return the attributes, and whether the bytes are something else from some place on.
+
+    Checksums are not looked at, since a wrong one helps nobody.
+    """
+    found: list[tuple[int, bytes]] = []
     at = 6
-    for _ in range(_MAX_ATTRIBUTES):
-        if at + 9 > len(data):
-            return
-        _, attribute, length = struct.unpack_from("<BII", data, at)
-        value = data[at + 9 : at + 9 + length]
-        yield attribute, value
+    while at + 9 <= len(data) and len(found) < _MAX_ATTRIBUTES:
+        level, attribute, length = struct.unpack_from("<BII", data, at)
+        if level not in _LEVELS:
+            return found, True
+        found.append((attribute, data[at + 9 : at + 9 + length]))
         at += 9 + length + 2
+    return found, at > len(data) or any(data[at:])
 
 
 def _read_body(found: Tnef, properties: list[_Property], charset: str) -> None:

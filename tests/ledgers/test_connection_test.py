@@ -148,6 +148,22 @@ async def test_starttls_on_the_port_of_implicit_tls_fails_at_the_greeting_and_sa
     assert "implicit" in (failed.what_to_do or "")
 
 
+async def test_a_server_that_hangs_up_at_the_login_fails_there(
+    dovecot: Mailbox, smtp_sink: SmtpSink
+) -> None:
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] ready\r\n")
+        await reader.readline()
+        writer.close()
+
+    async with await asyncio.start_server(greet, HOST, 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        imap = by_tls(dovecot, tls="none", port=port)
+        failed = await the_failed(account_of(dovecot, smtp_sink, imap=imap), "imap", BRIEFLY)
+    assert failed.step is StepName.LOGIN
+    assert "password" in (failed.what_to_do or "")
+
+
 @pytest.mark.parametrize("tls", ["implicit", "starttls"])
 async def test_a_self_signed_certificate_fails_at_tls(
     dovecot: Mailbox, smtp_sink: SmtpSink, tls: Any

@@ -115,6 +115,25 @@ async def test_an_answer_at_once_in_the_same_case_is_a_sign_whatever_the_templat
     assert (row.state, row.held_for) == (OutboxState.HELD, HeldFor.LOOP)
 
 
+async def test_a_second_mail_that_follows_the_senders_own_first_is_answered(world: World) -> None:
+    own = "<first@customer.test>"
+    first = await answer(world, 1, letter(message_id=own))
+    await sent(world, first, utc_now())
+    row = await answer(world, 2, letter("One more thing", "I forgot.", answers=own))
+    assert row.case_id == first.case_id
+    assert row.state is OutboxState.INTENDED
+
+
+async def test_a_mail_at_once_that_names_ours_beside_the_senders_own_is_still_a_sign(
+    world: World,
+) -> None:
+    own = "<first@customer.test>"
+    first = await answer(world, 1, letter(message_id=own))
+    await sent(world, first, utc_now())
+    both = letter("Re: Hello", "Thanks.", answers=own, more=f"References: {first.message_id}")
+    assert (await answer(world, 2, both)).held_for is HeldFor.LOOP
+
+
 async def test_another_template_in_another_case_is_no_sign(world: World) -> None:
     await sent(world, await answer(world, 1, letter()), utc_now())
     row = await answer(world, 2, letter("Two", "Something else."), template="overdue")

@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -16,7 +17,7 @@ from tests.ledgers.letters import CUSTOMER, letter
 from tests.ledgers.world import World, found, frozen, step, written
 
 
-async def open_case(world: World, uid: int = 1, **mail: str) -> str:
+async def open_case(world: World, uid: int = 1, **mail: Any) -> str:  # Any: as `letter` takes
     """Let a customer's mail open a case."""
     await world.take(await world.attach(), uid, letter(**mail))
     return str((await world.by_uid(uid)).case_id)
@@ -117,6 +118,12 @@ async def test_a_robot_is_not_answered(world: World) -> None:
     assert outcome.outcome is Outcome.DONE
 
 
+async def test_a_reply_to_a_mail_without_a_sender_is_suppressed_like_a_robots(world: World) -> None:
+    case_id = await open_case(world, sender=None)
+    row = await frozen(world, world.send_request(case_id))
+    assert (row.state, row.reason) == (OutboxState.SUPPRESSED, "robot: the mail names no sender")
+
+
 async def test_a_robots_case_still_notifies_a_team(world: World) -> None:
     case_id = await open_case(world, more="Auto-Submitted: auto-generated")
     request = world.send_request(
@@ -126,8 +133,8 @@ async def test_a_robots_case_still_notifies_a_team(world: World) -> None:
 
 
 async def test_a_mail_that_cannot_be_written_is_refused_with_the_reason(world: World) -> None:
-    case_id = await open_case(world, sender="")
-    row = await frozen(world, world.send_request(case_id))
+    case_id = await open_case(world)
+    row = await frozen(world, world.send_request(case_id, to=["no address"]))
     assert (row.state, row.raw) == (OutboxState.REFUSED, b"")
     assert row.reason
     outcome = row.outcome()

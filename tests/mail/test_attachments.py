@@ -283,6 +283,22 @@ def test_bytes_that_are_no_winmail_dat_stay_a_file() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        winmail() + b"\x07" + b"garbage" * 20,
+        winmail(packed_file(b"a.pdf", PDF))[:-20],
+        winmail(packed_file(b"a.pdf", PDF), b"\0" * 8 + b"garbage"),
+    ],
+    ids=["garbage", "cut off", "garbage behind a file"],
+)
+def test_a_damaged_winmail_dat_stays_a_file_and_is_told(damaged: bytes) -> None:
+    parsed = parse_whole(multipart(part(b"application/ms-tnef; name=winmail.dat", damaged)))
+    assert "winmail.dat" in [entry.name for entry in parsed.message.attachments]
+    assert damaged in parsed.contents
+    assert any("winmail.dat is damaged" in warning for warning in parsed.message.warnings)
+
+
 def test_forged_counts_in_a_winmail_dat_cost_nothing() -> None:
     endless = struct.pack("<I", 0xFFFFFFFF)
     many = struct.pack("<IHHI", 1, 0x1003, 0x3000, 0xFFFFFFFF)

@@ -92,6 +92,7 @@ def test_a_sentence_that_begins_like_uuencoding_stays_text() -> None:
         (b"=?gb2312?b?6Y4=?=", "閹"),
         (b"=?utf-8?q?=3D=3Futf-8=3Fq=3Fx=3F=3D?=", "=?utf-8?q?x?="),
         (b"x=?utf-8?q?=C3=BC?=y", "xüy"),
+        (b"=?utf-8?B?4pi?= =?utf-8*en?Q?lang=C3=A9?=", "â˜langé"),
         (b"=?utf-8?x?abc?=", "=?utf-8?x?abc?="),
         (b"=?utf-8?q?a\r\n b?=", "a b"),
         (b"=?utf-8?q?open", "=?utf-8?q?open"),
