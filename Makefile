@@ -17,8 +17,12 @@ setup:  ## Make .venv ready to run (part of `make run`)
 setup-dev:  ## Make .venv ready to test and lint
 	@scripts/setup.sh dev
 
+# More than the cores: tests of real servers mostly wait. A file's tests stay in one process, which
+# has its own servers.
+TEST_PROCESSES ?= 3
+
 test: setup-dev test-packages  ## Run all tests; PYTEST_ARGS narrows it
-	@$(PYTHON) -m pytest $(PYTEST_ARGS)
+	@$(PYTHON) -m pytest -n $(TEST_PROCESSES) --dist loadfile $(PYTEST_ARGS)
 
 test-packages:
 	@scripts/test_packages.sh
