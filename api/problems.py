@@ -1,6 +1,5 @@
 """Errors as RFC 9457 problem details: one place that knows status, type and title of each."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
@@ -16,11 +15,14 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from api.auth.errors import LoginFailed, NotLoggedIn, TooManyLogins
+from api.mistakes import told
 from cases.drawing.describing import NoSuchNet
 from cases.drawing.picture import CannotDraw, TooLargeToDraw
 from cases.errors import DefinitionInvalid
+from cases.notation.tasks import UNION_MARKS
 from contracts import errors
 from contracts.errors import CallerError, Problem
+from ledgers.registration import DefinitionUnsound
 from store.blobs import BlobNotFound
 
 PROBLEM_TYPE = "application/problem+json"
@@ -75,6 +77,9 @@ KINDS: Mapping[type[Exception], Kind] = {
     DefinitionInvalid: Kind(
         HTTPStatus.UNPROCESSABLE_ENTITY, "definition-invalid", "The definition has mistakes"
     ),
+    DefinitionUnsound: Kind(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "definition-unsound", "The definition is unsound"
+    ),
     errors.CaseDataInvalid: Kind(
         HTTPStatus.UNPROCESSABLE_ENTITY, "case-data-invalid", "The data does not fit"
     ),
@@ -108,6 +113,13 @@ KINDS: Mapping[type[Exception], Kind] = {
     TooManyLogins: Kind(HTTPStatus.TOO_MANY_REQUESTS, "too-many-logins", "Too many logins"),
     CallerError: Kind(HTTPStatus.BAD_REQUEST, "bad-request", "The request can't be served"),
 }
+_WHAT_TO_DO: Mapping[str, str] = {
+    "definition-invalid": "Correct what `problems` names, then send it again.",
+    "definition-unsound": (
+        "A case can come to where `problems` says, and then not to its end. Correct that, or "
+        "register it with `?force=true` all the same: its version is marked as unsound then."
+    ),
+}
 DATABASE_DOWN = Kind(
     HTTPStatus.SERVICE_UNAVAILABLE, "database-unavailable", "The database does not answer"
 )
@@ -123,9 +135,6 @@ _FRAMEWORK: Mapping[int, tuple[str, str]] = {
     413: ("body-too-large", "Send a smaller body."),
     415: ("content-type-refused", "Send JSON."),
 }
-
-# pydantic tells the members of an enumeration as Python shows them: <Tls.PLAIN: 'plain'>.
-_MEMBER = re.compile(r"<\w+\.\w+: ('[^']*')>")
 
 
 def handle_errors(app: FastAPI) -> None:
@@ -190,7 +199,7 @@ async def _known(_request: Request, error: Exception) -> Response:
     detail = str(error)
     if isinstance(error, DefinitionInvalid):
         # Its text is all problems at once, which stand in their own member here.
-        detail = "Correct what `problems` names, then send it again."
+        detail = _WHAT_TO_DO[kind.name]
     return problem_response(kind, detail, problems, getattr(error, "headers", None))
 
 
@@ -216,17 +225,16 @@ async def _invalid(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 (as above)
     # Only place and message: the input may be a password.
     problems = [
-        Problem(".".join(str(part) for part in found["loc"]), _told(found["type"], found["msg"]))
+        Problem(
+            ".".join(str(part) for part in found["loc"] if part not in UNION_MARKS), told(found)
+        )
         for found in error.errors()
     ]
     return problem_response(INVALID, "Correct what `problems` names.", problems)
 
 
-def _told(kind: str, message: str) -> str:
-    """Return what pydantic says of a mistake, without what only its own users know."""
-    if kind == "extra_forbidden":
-        return "there is no such field: remove it, or correct its name"
-    return _MEMBER.sub(r"\1", message).removeprefix("Value error, ")
+def _place_of(parts: Sequence[str | int]) -> str:
+    return ".".join(str(part) for part in parts if part not in UNION_MARKS)
 
 
 async def _database_down(_request: Request, error: Exception) -> Response:

@@ -106,6 +106,10 @@ def problems_of_value(schema: DataSchema, value: JSON, place: str) -> Iterator[P
         yield from _object_problems(schema, value, place)
 
 
+# A field that is not there is answered with so many of those that are.
+_FIELDS_NAMED = 10
+
+
 def data_problems(schemas: Mapping[str, DataSchema], data: object) -> list[Problem]:
     """Return what keeps a value of unknown origin from being case data; at most 100."""
     if not isinstance(data, Mapping):
@@ -120,13 +124,22 @@ def data_problems(schemas: Mapping[str, DataSchema], data: object) -> list[Probl
     for name, value in copied.items():
         place = place_of(("data", name))
         if name not in schemas:
-            found = Problem(place, "is not a field of this definition", nearest(name, schemas))
-            problems.append(found)
+            problems.append(_unknown(place, name, schemas))
         elif value is not None or schemas[name].type is DataType.NULL:
             problems += problems_of_value(schemas[name], value, place)
         if len(problems) >= MAX_PROBLEMS:
             break
     return problems[:MAX_PROBLEMS]
+
+
+def _unknown(place: str, name: str, schemas: Mapping[str, DataSchema]) -> Problem:
+    """Return the problem that a field is not declared, with those that are."""
+    near, message = nearest(name, schemas), "is not a field of this definition"
+    if near is None:
+        some = ", ".join(list(schemas)[:_FIELDS_NAMED])
+        more = ", and more" if len(schemas) > _FIELDS_NAMED else ""
+        message += f", which has {some}{more}" if schemas else ", which has none"
+    return Problem(place, message, near)
 
 
 def moment_of(value: JSON) -> datetime | None:

@@ -66,6 +66,13 @@ VISITS_PER_THREAD = 49
 # of 10,000 items makes a token and a thread for each.
 MAX_KEPT = 25_000
 MAX_THREADS_DATA_BYTES = 1024 * 1024
+# Events that nothing has taken yet, and the data of all events that a case speaks of.
+MAX_WAITING = 5_000
+MAX_EVENTS_BYTES = 8 * 1024 * 1024
+# What one step may ask for, and the data that goes with it: Temporal's history of a run holds
+# 51,200 events and 50 MB, and an action that was asked for takes up to six events.
+MAX_ASKED = 5_000
+MAX_ASKED_BYTES = 32 * 1024 * 1024
 
 # The tasks and conditions notation.
 MAX_NODES = 10_000  # in all nets of a definition

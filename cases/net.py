@@ -5,7 +5,7 @@ alone withdraws what lost a choice, timers included. Nets are made once per defi
 so they carry the indexes that keep a step from looking at tasks which cannot fire.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -222,11 +222,9 @@ class Net:
     numbered: Mapping[str, NumberedTask] = field(default_factory=dict)
     # place -> the orders of its automatic tasks
     automatic: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    # the orders of the automatic tasks that have a guard, which new data may open
-    guarded: tuple[int, ...] = ()
     # event type -> place -> tasks in declared order
     listening: Mapping[str, Mapping[str, tuple[NumberedTask, ...]]] = field(default_factory=dict)
-    # place -> deadline tasks in declared order
+    # place -> deadline tasks in declared order; one that joins several is found by each of them
     timers: Mapping[str, tuple[NumberedTask, ...]] = field(default_factory=dict)
     # task -> the deadlines that run while it is running, in declared order
     watching: Mapping[str, tuple[NumberedTask, ...]] = field(default_factory=dict)
@@ -248,21 +246,7 @@ def make_net(
 ) -> Net:
     """Return a net with its indexes; the order of the tasks is the order of their precedence."""
     numbered = tuple(_numbered(task, order) for order, task in enumerate(tasks))
-    automatic: dict[str, list[int]] = {}
-    listening: dict[str, dict[str, list[NumberedTask]]] = {}
-    timers: dict[str, list[NumberedTask]] = {}
-    watching: dict[str, list[NumberedTask]] = {}
-    for entry in numbered:
-        if entry.task.watches is not None:
-            watching.setdefault(entry.task.watches, []).append(entry)
-        for place in _watched_places(entry.task):
-            if entry.task.trigger is Trigger.NONE:
-                automatic.setdefault(place, []).append(entry.order)
-            elif entry.task.trigger is Trigger.DEADLINE:
-                timers.setdefault(place, []).append(entry)
-            else:
-                by_place = listening.setdefault(entry.task.event_type or "", {})
-                by_place.setdefault(place, []).append(entry)
+    automatic = _by_place(numbered, Trigger.NONE)
     return Net(
         places={place.id: place for place in places},
         tasks=numbered,
@@ -276,18 +260,12 @@ def make_net(
         locks=tuple(locks),
         max_depth=max_depth,
         numbered={entry.task.id: entry for entry in numbered},
-        automatic={place: tuple(orders) for place, orders in automatic.items()},
-        guarded=tuple(
-            entry.order
-            for entry in numbered
-            if entry.task.trigger is Trigger.NONE and entry.task.guard
-        ),
-        listening={
-            event: {place: tuple(entries) for place, entries in by_place.items()}
-            for event, by_place in listening.items()
+        automatic={
+            place: tuple([entry.order for entry in entries]) for place, entries in automatic.items()
         },
-        timers={place: tuple(entries) for place, entries in timers.items()},
-        watching={task: tuple(entries) for task, entries in watching.items()},
+        listening=_listening(numbered),
+        timers=_by_place(numbered, Trigger.DEADLINE),
+        watching=_grouped((entry.task.watches, entry) for entry in numbered),
     )
 
 
@@ -296,13 +274,35 @@ def _numbered(task: Task, order: int) -> NumberedTask:
     return NumberedTask(task, order, task.inputs[0].place if single else None)
 
 
-def _watched_places(task: Task) -> list[str]:
-    """Return the places whose tokens can enable a task.
+_Entries = dict[str, tuple[NumberedTask, ...]]
 
-    A deadline runs from the token in its first place. An automatic task may also be enabled by a
-    place that it only reads.
+
+def _grouped(named: Iterable[tuple[str | None, NumberedTask]]) -> _Entries:
+    """Return tasks by their names, in the order given; those without a name are left out."""
+    found: dict[str, list[NumberedTask]] = {}
+    for name, entry in named:
+        if name is not None:
+            found.setdefault(name, []).append(entry)
+    return {name: tuple(entries) for name, entries in found.items()}
+
+
+def _by_place(numbered: Iterable[NumberedTask], trigger: Trigger) -> _Entries:
+    """Return the tasks with such a trigger by the places whose tokens can enable them.
+
+    An automatic task may also be enabled by a place that it only reads.
     """
-    inputs = [arc.place for arc in task.inputs]
-    if task.trigger is Trigger.DEADLINE:
-        return inputs[:1]
-    return inputs + list(task.reads) if task.trigger is Trigger.NONE else inputs
+    entries = [entry for entry in numbered if entry.task.trigger is trigger]
+    return _grouped((place, entry) for entry in entries for place in _enabling(entry.task))
+
+
+def _enabling(task: Task) -> Iterable[str]:
+    reads = task.reads if task.trigger is Trigger.NONE else ()
+    return dict.fromkeys([*(arc.place for arc in task.inputs), *reads])
+
+
+def _listening(numbered: Sequence[NumberedTask]) -> dict[str, _Entries]:
+    by_event: dict[str, list[NumberedTask]] = {}
+    for entry in numbered:
+        if entry.task.trigger is Trigger.EVENT:
+            by_event.setdefault(entry.task.event_type or "", []).append(entry)
+    return {event: _by_place(entries, Trigger.EVENT) for event, entries in by_event.items()}

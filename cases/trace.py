@@ -1,12 +1,14 @@
 """The trace of a step: what happened, what could have, and which guard said what."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from cases.events import Event
 from cases.expressions.guards import Verdict
-from cases.values import JSON, shown_text
+from cases.limits import MAX_SHOWN_ITEMS
+from cases.values import JSON, shown, shown_text
 
 
 class TraceKind(StrEnum):
@@ -32,24 +34,32 @@ class TraceKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BranchChoice:
-    """An output of a split: where it leads, whether it was chosen, and what its guard said."""
+    """An output of a split: where it leads, whether it was chosen, and what its guard said.
+
+    The guards after the first that holds are not `asked` where one branch is enough.
+    """
 
     state: str
     chosen: bool
     verdicts: tuple[Verdict, ...] = ()
+    asked: bool = True
 
     def to_json(self) -> dict[str, JSON]:
         """Return the choice as JSON."""
         verdicts: list[JSON] = [verdict.to_json() for verdict in self.verdicts]
-        return {"to": self.state, "chosen": self.chosen, "guard": verdicts}
+        told: dict[str, JSON] = {"to": self.state, "chosen": self.chosen, "guard": verdicts}
+        return told if self.asked else {**told, "asked": False}
 
 
 @dataclass(slots=True)
 class TraceEntry:
     """One entry; it is filled while its task fires, and then left alone.
 
-    `thread` is the thread of control, `instance` the number of an instance in its group (from 1),
-    `due` when the deadline was, and `branches` what a split looked at.
+    `thread` is the thread of control, `number` which of those that began with it (from 1), and
+    `item` what it was made for; `instance` is the number of an instance in its group (from 1),
+    `due` when the deadline was, and `branches` what a split looked at. `withdrawn` is what can't
+    happen any more: running tasks and tokens of a cancelled region, and the tasks for which a token
+    had stood ready that another one took.
     """
 
     kind: TraceKind
@@ -68,6 +78,9 @@ class TraceEntry:
     thread: int | None = None
     instance: int | None = None
     due: datetime | None = None
+    number: JSON = None
+    item: JSON = None
+    withdrawn: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, JSON]:
         """Return the entry as JSON, what is empty left out."""
@@ -93,5 +106,13 @@ class TraceEntry:
             "thread": self.thread,
             "instance": self.instance,
             "due": None if self.due is None else self.due.isoformat(),
+            "number": self.number,
+            "item": shown(self.item, depth=1),
+            "withdrawn": _clipped(self.withdrawn),
         }
         return {key: value for key, value in entry.items() if value not in (None, [], {})}
+
+
+def _clipped(names: Sequence[str]) -> list[JSON]:
+    more = len(names) - MAX_SHOWN_ITEMS
+    return [*names[:MAX_SHOWN_ITEMS], *([f"and {more} more"] if more > 0 else [])]

@@ -21,11 +21,12 @@ class CaseEvent(Payload):
 
 
 class WaitingEvent(Payload):
-    """An event that nothing in the case waits for yet."""
+    """An event that nothing in the case waits for yet; `why` says so of each task that might."""
 
     id: int
     type: str
     at: datetime
+    why: list[str] = []
 
 
 class Deadline(Payload):

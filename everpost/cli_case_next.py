@@ -1,9 +1,9 @@
 """What happens next in a case: what waits, for what, until when, and what holds it back."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from everpost.cli_output import phrase, titled
+from everpost.cli_output import indented, part_of, phrase, titled
 from everpost.terminal import one_line
 
 # Any: what the API answers is JSON, and shown as far as it is there.
@@ -25,31 +25,59 @@ def foretold(case: Entry) -> str:
     if case.get("status") != "open":
         return f"Nothing: it is {one_line(str(case.get('status')))}."
     parts = [
-        *(titled(_where(entry), map(_short, _lines(entry))) for entry in case.get("next") or ()),
-        titled(
-            "Events that nothing has taken yet",
-            (
-                _short(f"{phrase(event.get('at'))} {event.get('type')} (id {event.get('id')})")
-                for event in case.get("waiting") or ()
-            ),
-        ),
+        *(titled(_where(entry), lines_of(entry)) for entry in case.get("next") or ()),
+        titled("Events that nothing has taken yet", kept(case.get("waiting") or ())),
         _mailbox(case),
     ]
     return "\n".join(part for part in parts if part) or "Nothing is known yet: it has just begun."
 
 
+def kept(events: Iterable[Entry]) -> Iterator[str]:
+    """Yield a line for each event that nothing has taken, and under it one for each reason."""
+    for event in events:
+        yield _short(f"{phrase(event.get('at'))} {event.get('type')} (id {event.get('id')})")
+        yield from (_short(f"  not taken by {reason}") for reason in _told(event))
+
+
+def _told(event: Entry) -> Iterator[str]:
+    for reason in map(str, event.get("why") or ()):
+        is_of_task = ": " in reason
+        yield reason if is_of_task else f"anything: {reason}"
+
+
 def _where(entry: Entry) -> str:
-    thread = f" (thread {entry['thread']})" if entry.get("thread") is not None else ""
     since = f", since {phrase(entry['since'])}" if entry.get("since") else ""
-    task = f", in task {entry['task']}" if entry.get("task") else ""
-    return _short(f"In {entry.get('state') or 'no state'}{task}{thread}{since}")
+    return _short(f"{place_of(entry)}{since}")
+
+
+def place_of(entry: Entry) -> str:
+    """Return where something stands, as `In review, task review #2 (order A-17)`."""
+    state, task, part = entry.get("state"), entry.get("task"), part_of(entry)
+    what = " ".join(word for word in (f"task {task}" if task else "", part) if word)
+    if not state:
+        return f"T{what[1:]}" if task else "In no state"
+    return f"In {state}, {what}" if what and what != f"task {state}" else f"In {state}"
+
+
+def lines_of(entry: Entry) -> Iterator[str]:
+    """Yield what a token, a running task or a held reply waits for, a line for each thing."""
+    lines = [_short(line) for line in _lines(entry)]
+    yield from lines or ["nothing leads on from here"]
+
+
+def _instances(counts: Entry) -> str:
+    done = f"{counts.get('done')} of {counts.get('of')} instances are done"
+    running, waiting = counts.get("running"), counts.get("waiting")
+    more = f", {running} running" + (f", {waiting} waiting for their turn" if waiting else "")
+    over = "; the task has been left, and these come to their end" if counts.get("passed") else ""
+    return f"{done}{more}{over}"
 
 
 def _lines(entry: Entry) -> Iterator[str]:
-    if entry.get("doing"):
-        yield f"under way: {phrase(entry['doing'])}"
     if entry.get("instances"):
-        yield f"instances: {phrase(entry['instances'])}"
+        yield _instances(entry["instances"])
+    elif entry.get("doing"):
+        yield f"now: {phrase(entry['doing'])}"
     if entry.get("held"):
         yield f"at {phrase(entry.get('due'))}: {phrase(entry['held'])} goes out, unless withdrawn"
     for wait in entry.get("waits_for") or ():
@@ -59,7 +87,7 @@ def _lines(entry: Entry) -> Iterator[str]:
     for one in entry.get("deadlines") or ():
         yield f"at {phrase(one.get('due'))}: {one.get('does')}"
     for one in entry.get("held_back") or ():
-        yield f"{one.get('task')} can't start yet: {', '.join(map(phrase, one.get('why') or ()))}"
+        yield f"{one.get('task')} can't start yet: {'; '.join(map(phrase, one.get('why') or ()))}"
 
 
 def _mailbox(case: Entry) -> str:
@@ -68,5 +96,4 @@ def _mailbox(case: Entry) -> str:
 
 
 def _short(text: str) -> str:
-    # Leading spaces say what belongs to the line above.
-    return " " * (len(text) - len(text.lstrip())) + one_line(text, LINE_LENGTH)
+    return indented(text, LINE_LENGTH)

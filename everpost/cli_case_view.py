@@ -1,29 +1,30 @@
 """One case, laid out for reading: where it stands, what happens next, its mails, and why."""
 
-import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from everpost.cli_output import facts, phrase, titled
+from everpost.cli_case_next import kept, lines_of, place_of
+from everpost.cli_case_why import asked
+from everpost.cli_output import facts, indented, part_of, phrase, titled, with_times
 from everpost.terminal import one_line, printable
 
 # Any: what the API answers is JSON, and shown as far as it is there.
 Json = Any
 Entry = Mapping[str, Json]
 LINES_OF_A_MAIL = 12
-# As `datetime.isoformat` writes it, with a zone.
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)")
 LINE_LENGTH = 200
 
 
 def described(case: Entry) -> str:
     """Return a case as `cases show` prints it."""
+    parked = f"Parked: {phrase(case['parked'])}" if case.get("parked") else ""
     parts = [
+        one_line(parked, LINE_LENGTH),
         facts(_head(case)),
         titled("What happens next", _next(_items(case, "next"))),
         titled("Deadlines", _deadlines(case)),
-        titled("Events that nothing waits for yet", map(_waiting, _items(case, "waiting"))),
+        titled("Events that nothing has taken yet", kept(_items(case, "waiting"))),
         titled("Sub-cases", map(_child, _items(case, "children"))),
         titled("Messages", _mails(_items(case, "messages"))),
         titled("Outbox", map(_outgoing, _items(case, "outbox"))),
@@ -49,7 +50,6 @@ def _head(case: Entry) -> dict[str, Json]:
         "status": case.get("status"),
         "state": case.get("state") or case.get("states"),
         "label": f"{label}{certainty}" if label else None,
-        "parked": case.get("parked"),
         "definition": _definition(case),
         "follows": case.get("follows"),
         "sub-case of": case.get("parent"),
@@ -71,28 +71,7 @@ def _definition(case: Entry) -> str | None:
 def _next(entries: list[Entry]) -> Iterator[str]:
     """Give a line for each thing that may happen: a state may wait for many."""
     for entry in entries:
-        happenings = [
-            *([f"doing {phrase(entry['doing'])}"] if entry.get("doing") else []),
-            *([f"at {phrase(entry.get('due'))} {_goes_out(entry)}"] if entry.get("held") else []),
-            *(
-                f"on {wait.get('event')}{_condition(wait)} {wait.get('does')}"
-                for wait in _items(entry, "waits_for")
-            ),
-            *(
-                f"at {phrase(deadline.get('due'))} {deadline.get('does')}"
-                for deadline in _items(entry, "deadlines")
-            ),
-        ]
-        for happening in happenings:
-            yield one_line(f"in {entry.get('state')}: {happening}", LINE_LENGTH)
-
-
-def _goes_out(entry: Entry) -> str:
-    return f"{phrase(entry['held'])} goes out, unless it is withdrawn"
-
-
-def _condition(wait: Entry) -> str:
-    return f" (when {phrase(wait['when'])})" if wait.get("when") else ""
+        yield from (one_line(f"{place_of(entry)}: {line}", LINE_LENGTH) for line in lines_of(entry))
 
 
 def _deadlines(case: Entry) -> Iterator[str]:
@@ -112,10 +91,6 @@ def _moment(value: Json) -> datetime | None:
         return datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:
         return None
-
-
-def _waiting(entry: Entry) -> str:
-    return one_line(f"{phrase(entry.get('at'))} {entry.get('type')} (id {entry.get('id')})")
 
 
 def _child(entry: Entry) -> str:
@@ -154,7 +129,7 @@ def _steps(steps: list[Entry]) -> Iterator[str]:
         entry = entry if isinstance(entry, Mapping) else step
         when = phrase(step.get("at") or entry.get("at"))
         yield one_line(f"{when} {_what_happened(entry)}", LINE_LENGTH)
-        yield from _guards(entry.get("guards"))
+        yield from ("    " + indented(line, LINE_LENGTH) for line in asked(entry))
 
 
 def _what_happened(entry: Entry) -> str:
@@ -164,25 +139,11 @@ def _what_happened(entry: Entry) -> str:
     words = [
         str(entry.get("kind") or ""),
         str(entry.get("task") or ""),
+        part_of(entry),
         f"on {event_type}" if event_type else "",
         " → ".join(place for place in moved if place),
         f"did {phrase(entry['did'])}" if entry.get("did") else "",
-        f"({_with_local_times(phrase(entry['notes']))})" if entry.get("notes") else "",
+        f"withdrew {phrase(entry['withdrawn'])}" if entry.get("withdrawn") else "",
+        f"({with_times(phrase(entry['notes']))})" if entry.get("notes") else "",
     ]
     return " ".join(word for word in words if word)
-
-
-def _with_local_times(text: str) -> str:
-    """Return a text with the times in it as all others are shown."""
-    return _TIME.sub(lambda found: phrase(found[0]), text)
-
-
-def _guards(guards: Json) -> Iterator[str]:
-    """Give a line for each leaf of each guard that was asked, with what it found."""
-    asked = guards.items() if isinstance(guards, Mapping) else []
-    for task, verdicts in asked:
-        for verdict in verdicts:
-            test = f"{verdict.get('field')} {verdict.get('op')} {phrase(verdict.get('value'))}"
-            said = "holds" if verdict.get("holds") else "does not hold"
-            found = phrase(verdict.get("found")) or "nothing"
-            yield "    " + one_line(f"{task}: {test.strip()} {said}, found {found}", LINE_LENGTH)

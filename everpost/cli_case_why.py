@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from everpost.cli_output import phrase
+from cases.events import CLASSIFIED
+from everpost.cli_output import indented, part_of, phrase, with_times
 from everpost.terminal import one_line
 
 # Any: what the API answers is JSON, and shown as far as it is there.
@@ -14,7 +15,7 @@ LINE_LENGTH = 300
 _HAPPENED: Mapping[str, str] = {
     "started": "the case was opened",
     "fired": "{task} started",
-    "instance": "{task}: instance {instance} began",
+    "instance": "{task} began",
     "heard": "{task} took the event that it waited for",
     "undoing": "{task}: undoing what it had done",
     "retried": "{task}: tried again what had failed",
@@ -33,27 +34,36 @@ _HAPPENED: Mapping[str, str] = {
 
 def explained(steps: Iterable[Entry]) -> str:
     """Return the steps of a trace as text: what happened, what could have, and why."""
-    return "\n".join(line for step in steps for line in _step(step))
+    tasks: dict[Json, Json] = {}
+    return "\n".join(line for step in steps for line in _step(step, tasks))
 
 
-def _step(step: Entry) -> Iterator[str]:
+def _step(step: Entry, tasks: dict[Json, Json]) -> Iterator[str]:
+    """Yield the lines of a step; `tasks` are those of the firings so far."""
     entry = step.get("entry")
     if not isinstance(entry, Mapping):
         return
-    number = f"#{entry['firing']} " if entry.get("firing") is not None else ""
+    firing = entry.get("firing")
+    number = f"[{firing}] " if firing is not None else ""
+    if entry.get("task"):
+        tasks[firing] = entry["task"]
+    elif firing in tasks:
+        entry = {**entry, "task": tasks[firing]}
     yield one_line(
         f"{phrase(step.get('at') or entry.get('at'))} {number}{_happened(entry)}", LINE_LENGTH
     )
     for line in _details(entry):
-        yield "    " + one_line(line, LINE_LENGTH)
+        yield "    " + indented(with_times(line), LINE_LENGTH)
 
 
 def _happened(entry: Entry) -> str:
     kind = str(entry.get("kind") or "")
     words = _HAPPENED.get(kind, kind)
-    for name in ("task", "instance"):
-        words = words.replace(f"{{{name}}}", str(entry.get(name) or "?"))
-    return words
+    event = entry.get("event")
+    if kind == "unhandled" and isinstance(event, Mapping) and event.get("type") == CLASSIFIED:
+        words = "the mail was classified; nothing here waits for that"  # and nobody was told
+    task, part = str(entry.get("task") or "a task"), part_of(entry)
+    return words.replace("{task}", f"{task} {part}" if part else task)
 
 
 def _details(entry: Entry) -> Iterator[str]:
@@ -66,24 +76,46 @@ def _details(entry: Entry) -> Iterator[str]:
         yield f"goes back to event: {cause}"
     if entry.get("due"):
         yield f"was due: {phrase(entry['due'])}"
-    if entry.get("thread") is not None:
-        yield f"thread: {entry['thread']}"
     if entry.get("enabled"):
         yield f"could have started: {', '.join(map(str, entry['enabled']))}"
-    guards = entry.get("guards")
-    for task, verdicts in guards.items() if isinstance(guards, Mapping) else ():
-        yield from (f"{task} asks: {_verdict(verdict)}" for verdict in verdicts)
-    for branch in entry.get("branches") or ():
-        yield f"branch to {branch.get('to')}: {'taken' if branch.get('chosen') else 'not taken'}"
-        yield from (f"  {_verdict(verdict)}" for verdict in branch.get("guard") or ())
+    yield from asked(entry)
     moved = entry.get("from") != entry.get("to")
     if not moved and entry.get("to"):
-        yield f"stays in: {_listed(entry['to'])}"
+        yield f"the case stands in: {_listed(entry['to'])}"
     for name, words in (("from", "token from"), ("to", "token to"), ("did", "did")):
         if entry.get(name) and (moved or name == "did"):
             yield f"{words}: {_listed(entry[name])}"
+    if entry.get("withdrawn"):
+        yield f"withdrawn: {_listed(entry['withdrawn'])}"
     for note in entry.get("notes") or ():
         yield f"note: {note}"
+
+
+def asked(entry: Entry) -> Iterator[str]:
+    """Yield what the guards of a step's tasks said, leaf by leaf, and those of its branches."""
+    guards = entry.get("guards")
+    over = _not_asked(entry)
+    for task, verdicts in guards.items() if isinstance(guards, Mapping) else ():
+        if task in over:
+            yield f"{task}: not asked, since {entry.get('task')} comes first"
+        else:
+            yield from (f"{task} asks: {_verdict(verdict)}" for verdict in verdicts)
+    for branch in entry.get("branches") or ():
+        yield f"branch to {branch.get('to')}: {_branch(branch)}"
+        yield from (f"  {_verdict(verdict)}" for verdict in branch.get("guard") or ())
+
+
+def _not_asked(entry: Entry) -> set[str]:
+    """Return the tasks that come after the one whose guard had said yes."""
+    enabled = [str(task) for task in entry.get("enabled") or ()]
+    task = entry.get("task")
+    return set(enabled[enabled.index(task) + 1 :]) if task in enabled else set()
+
+
+def _branch(branch: Entry) -> str:
+    if branch.get("chosen"):
+        return "taken" if branch.get("guard") else "taken, it has no guard to ask"
+    return "not taken, not asked" if branch.get("asked") is False else "not taken"
 
 
 def _listed(names: Iterable[Json]) -> str:

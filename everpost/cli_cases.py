@@ -18,7 +18,18 @@ from everpost.terminal import one_line
 
 app = typer.Typer(cls=Commands, no_args_is_help=True, help="Find cases and see what they do.")
 
-LIST_COLUMNS = ("id", "status", "state", "label", "subject", "customer", "opened_at")
+LIST_COLUMNS = (
+    "id",
+    "status",
+    "state",
+    "definition",
+    "label",
+    "subject",
+    "customer",
+    "opened_at",
+    "sub-case of",
+    "parked",
+)
 
 CaseId = Annotated[str, typer.Argument(help="The case's id, as `cases list` shows it.")]
 AsJson = Annotated[bool, typer.Option("--json", help="What the API answers, as it is.")]
@@ -54,7 +65,7 @@ def list_cases(
         typer.echo(as_json(answer))
         return
     items = answer.get("items", [])
-    typer.echo(columns(items, LIST_COLUMNS) if items else "No case yet.")
+    typer.echo(columns([_listed(item) for item in items], LIST_COLUMNS) if items else _none(given))
     if answer.get("next_cursor"):
         typer.echo(f"There are more: --cursor {one_line(str(answer['next_cursor']))}")
 
@@ -128,8 +139,23 @@ def event(
 @app.command()
 def cancel(case_id: CaseId) -> None:
     """Cancel a case."""
-    call(read_settings(), "POST", f"/cases/{quote(case_id, safe='')}/cancel")
-    typer.echo(f"Case {one_line(case_id)} is being cancelled.")
+    answer = call(read_settings(), "POST", f"/cases/{quote(case_id, safe='')}/cancel")
+    if answer and answer.get("duplicate"):
+        typer.echo(f"Case {one_line(case_id)} had been cancelled before: nothing changes.")
+    else:
+        typer.echo(f"Case {one_line(case_id)} is being cancelled.")
+
+
+def _listed(item: dict[str, Any]) -> dict[str, Any]:  # Any: JSON values
+    """Return a case as a row of the list: a parked one and a sub-case are marked."""
+    status = f"{item.get('status')}, parked" if item.get("parked") else item.get("status")
+    net = f"{item.get('net')} of " if item.get("net") else ""
+    above = f"{net}{item['parent']}" if item.get("parent") else None
+    return {**item, "status": status, "sub-case of": above}
+
+
+def _none(given: dict[str, str | None]) -> str:
+    return "No case is like that." if any(given.values()) else "No case yet."
 
 
 def _object(text: str) -> dict[str, Any]:  # Any: JSON values

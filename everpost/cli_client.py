@@ -25,12 +25,19 @@ class NotLoggedInError(CommandError):
 
     def __init__(self) -> None:
         """Say what to do."""
-        super().__init__("Not logged in, or the login has expired. Run: everpost login")
+        super().__init__(
+            "Not logged in, or the login has expired. Run: everpost login"
+            " (the login is kept in EVERPOST_HOME: set that if your instance has another)"
+        )
 
 
 # What the API tells programs about itself, as the person at a terminal needs it.
 _ADVICE: Mapping[str, str] = {
     "definition-invalid": "correct these places",
+    "definition-unsound": (
+        "its cases can come to where they never end. Correct these places, or register it all the "
+        "same with --force: it is marked as unsound then"
+    ),
     "request-invalid": "correct these places",
     "case-data-invalid": "correct these places",
     "mailbox-invalid": "correct these places",

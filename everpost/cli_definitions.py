@@ -23,7 +23,16 @@ definitions = typer.Typer(
     cls=Commands, no_args_is_help=True, help="Check, draw and register case definitions."
 )
 
-DEFINITION_COLUMNS = ("id", "name", "version", "hash", "created_at", "created_by")
+DEFINITION_COLUMNS = ("id", "name", "version", "soundness", "hash", "created_at", "created_by")
+
+LINE_LENGTH = 500
+
+# What is told of a version that is not known to be sound.
+_MARKS: Mapping[str | None, str] = {
+    "unsound": "It is marked as unsound: its cases may not come to their end.",
+    "possible": "It is marked as possible: unsound if guards that read the same data disagree.",
+    "unknown": "It is marked as unknown: it is too large to be checked, and may be unsound.",
+}
 
 Parsed = TypeVar("Parsed")
 DefinitionFile = Annotated[Path, typer.Argument(metavar="FILE", help="A YAML or JSON file.")]
@@ -35,10 +44,12 @@ def validate(file: DefinitionFile) -> None:
     answer = call(read_settings(), "POST", "/workflows/validate", body={"spec": spec_of(file)})
     typer.echo(f"{file} is valid. Soundness: {answer['verdict']}.")
     for found in answer["findings"]:
-        typer.echo(one_line(f"{found['severity']} {found['kind']}, {found['place']}:"))
-        typer.echo(one_line(f"  {found['message']}"))
+        place = f"{found['severity']} {found['kind']}, {found['place']}:"
+        typer.echo(one_line(place, LINE_LENGTH))
+        typer.echo("  " + one_line(found["message"], LINE_LENGTH))
         if found["witness"]:
-            typer.echo(one_line(f"  the way there: {', '.join(found['witness'])}"))
+            way = f"the way there: {', '.join(found['witness'])}"
+            typer.echo("  " + one_line(way, LINE_LENGTH))
     if answer["verdict"] == "unsound":
         raise typer.Exit(1)
 
@@ -57,6 +68,8 @@ def register(
         typer.echo(f"{name}: unchanged, still version {version}")
     else:
         typer.echo(f"Registered: {name}, version {version}")
+    if marked := _MARKS.get(stored.get("soundness")):
+        typer.echo(marked)
 
 
 @definitions.command("list")

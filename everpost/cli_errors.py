@@ -7,6 +7,7 @@ from typer.core import TyperGroup
 
 from everpost.settings import SettingsError
 from everpost.supervisor import StartError
+from everpost.terminal import printable
 
 
 class CommandError(Exception):
@@ -21,5 +22,5 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except (CommandError, SettingsError, StartError) as error:
-            typer.echo(str(error), err=True)
+            typer.echo(printable(str(error)), err=True)
             raise typer.Exit(1) from None

@@ -1,13 +1,13 @@
 """`everpost patterns`: the control-flow patterns, and runs of them."""
 
-import json
 from typing import Annotated, Any
 
 import typer
 
+from everpost.cli_case_next import kept
 from everpost.cli_client import call
 from everpost.cli_errors import CommandError, Commands
-from everpost.cli_output import columns, facts
+from everpost.cli_output import columns, facts, part_of, titled
 from everpost.settings import read_settings
 from everpost.terminal import one_line, printable
 
@@ -32,11 +32,12 @@ def list_patterns() -> None:
 
 @app.command()
 def show(number: Number) -> None:
-    """Show a pattern with its definition, as JSON."""
+    """Show a pattern with its definition as it is written, example included."""
     pattern = call(read_settings(), "GET", f"/patterns/{_number(number)}")
     typer.echo(f"{pattern['number']}  {one_line(pattern['name'])}")
     typer.echo(one_line(pattern["meaning"], 300))
-    typer.echo(printable(json.dumps(pattern["spec"], indent=2, ensure_ascii=False)))
+    typer.echo()
+    typer.echo(printable(pattern["text"]).rstrip())
 
 
 @app.command()
@@ -65,10 +66,14 @@ def run(
                 "note": answer["note"],
                 "marking": answer["marking"],
                 "variables": answer["variables"],
+                "events given": [_given(event) for event in answer["events_fed"]],
                 "events left": answer["events_left"],
+                "running": answer["running"],
             }
         )
     )
+    if answer["kept"]:
+        typer.echo(titled("Events that nothing has taken", kept(answer["kept"])))
 
 
 def _number(text: str) -> str:
@@ -78,12 +83,16 @@ def _number(text: str) -> str:
     return text
 
 
+def _given(event: dict[str, Json]) -> str:
+    return str(event["event"]) if event["taken"] else f"{event['event']} (not taken)"
+
+
 def _firing(entry: Json) -> dict[str, Json]:
     event = entry.get("event") or {}
     return {
         "firing": entry.get("firing"),
         "net": entry.get("net"),
-        "task": entry.get("task"),
+        "task": f"{entry.get('task')} {part_of(entry)}".rstrip(),
         "from": ", ".join(entry.get("from", [])),
         "to": ", ".join(entry.get("to", [])),
         "event": event.get("type"),

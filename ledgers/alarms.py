@@ -51,11 +51,12 @@ class Kind(StrEnum):
 
 
 _ADVICE: Mapping[Kind, str] = {
-    Kind.UNREAD: "Look at it with `everpost mailboxes list`; `POST /api/v1/mailboxes/{id}/test`"
+    Kind.UNREAD: "Look at it with `everpost mailboxes list`; `everpost mailboxes test {id}`"
     " says which step of the connection fails, and what to do.",
-    Kind.GAPS: "`GET /api/v1/mailboxes/{id}/reconciliations` names the mails;"
+    Kind.GAPS: "`everpost mailboxes reconciliations {id}` names the mails;"
     " `everpost mailboxes reconcile {id}` looks again.",
-    Kind.QUARANTINE: "`GET /api/v1/quarantine` lists what waits there to be released or discarded.",
+    Kind.QUARANTINE: "`everpost quarantine list` shows what waits there to be released or"
+    " discarded.",
     Kind.BOUNCE: "Somebody has not got a mail of a case that is closed: `GET /api/v1/ledger/rows`"
     " has the report, with its case.",
 }

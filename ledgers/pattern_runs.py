@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cases.definitions import content_hash
 from cases.notation.declarations import ExampleEvent
+from cases.trace import TraceKind
 from contracts.clock import utc_now
 from contracts.errors import CaseClosed, EventTypeReserved
 from contracts.model import Json
@@ -49,8 +50,16 @@ class TracedStep:
 
 
 @dataclass(frozen=True, slots=True)
+class FedEvent:
+    """An event that a run gave its case; `row` is its number in the ledger, and its id there."""
+
+    row: int
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
 class PatternRun:
-    """What came of a run: the case, the trace, and the events that it was not given any more.
+    """What came of a run: the case, the trace, the events that it was given, and those it was not.
 
     The trace is that of the case and of its sub-cases, in the order in which it happened.
     `in_time` is False where the time was over before the case had come to rest.
@@ -58,8 +67,18 @@ class PatternRun:
 
     case: CaseDetail
     trace: list[TracedStep]
+    fed: tuple[FedEvent, ...]
     left: tuple[str, ...]
     in_time: bool
+
+    def took(self, event: FedEvent) -> bool:
+        """Tell whether a task of the case or of a sub-case has taken an event."""
+        id_ = str(event.row)
+        return any(
+            (step.entry.get("event") or {}).get("id") == id_
+            and step.entry.get("kind") in (TraceKind.FIRED, TraceKind.HEARD)
+            for step in self.trace
+        )
 
 
 def check_events(events: Sequence[ExampleEvent]) -> None:
@@ -88,24 +107,25 @@ async def run_pattern(
     started = await door.start(
         tenant, pattern.definition.id, dict(data), version=version, subject=pattern.name
     )
-    fed = 0
+    fed: list[FedEvent] = []
     in_time = True
     try:
         async with asyncio.timeout(RUN_WITHIN.total_seconds()):
             is_open = await _rest(database, tenant, started.case_id)
-            while is_open and fed < len(events):
-                await _feed(door, tenant, started.case_id, fed, events[fed])
-                fed += 1
+            while is_open and len(fed) < len(events):
+                index = len(fed)
+                row = await _feed(door, tenant, started.case_id, index, events[index])
+                fed.append(FedEvent(row, events[index].event))
                 is_open = await _rest(database, tenant, started.case_id)
     except TimeoutError:
         in_time = False
     except CaseClosed:
         pass  # it has ended by itself between the look and the event
-    left = tuple(event.event for event in events[fed:])
+    left = tuple(event.event for event in events[len(fed) :])
     async with database.read() as connection:
         case = await cases.read(connection, tenant, started.case_id)
         trace = await _trace(connection, tenant, started.case_id)
-    return PatternRun(case, trace, left, in_time)
+    return PatternRun(case, trace, tuple(fed), left, in_time)
 
 
 async def _registered(database: Database, tenant: str, by: str, pattern: Pattern) -> int:
@@ -141,8 +161,11 @@ async def _trace(connection: AsyncConnection, tenant: str, case_id: str) -> list
     return [TracedStep(row.id, row.net, row.seq, row.entry) for row in found]
 
 
-async def _feed(door: Door, tenant: str, case_id: str, index: int, event: ExampleEvent) -> None:
-    await door.accept(tenant, case_id, f"example-{index + 1}", event.event, dict(event.data))
+async def _feed(door: Door, tenant: str, case_id: str, index: int, event: ExampleEvent) -> int:
+    """Give a case an event, and return its row in the ledger."""
+    key = f"example-{index + 1}"
+    accepted = await door.accept(tenant, case_id, key, event.event, dict(event.data))
+    return accepted.event_id
 
 
 async def _rest(database: Database, tenant: str, case_id: str) -> bool:

@@ -24,13 +24,14 @@ _MAX_DIGITS = 3
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A control-flow pattern with its definition, and the definition's canonical document."""
+    """A control-flow pattern with its definition, that one's canonical document, and its file."""
 
     number: int
     name: str
     meaning: str
     definition: Definition
     document: str
+    text: str
 
 
 @lru_cache(maxsize=1)
@@ -53,11 +54,13 @@ def pattern_of(number: str) -> Pattern:
 
 
 def _read(path: Path) -> Pattern:
-    definition, document = registration.checked(parse_document(path.read_text("utf-8")))
+    text = path.read_text("utf-8")
+    definition, document = registration.checked(parse_document(text))
     return Pattern(
         number=int(path.name.partition("-")[0]),
         name=definition.name or definition.id,
         meaning=definition.about or "",
         definition=definition,
         document=document,
+        text=text,
     )

@@ -2,8 +2,12 @@
 
 The versions are in the database before any case starts on them and never change, so storing
 is naming, and what was read once is kept.
+
+A definition is compiled before its workflow gets it: the largest take more than a second on a busy
+machine, of the two that Temporal grants a workflow task.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -16,6 +20,10 @@ from temporalio.converter import (
     StorageDriverStoreContext,
 )
 
+from cases.compiling.compile import net_of
+from cases.definitions import definition_of
+from cases.errors import CaseError
+from cases.notation.tasks import TasksDefinition
 from contracts.case import PinnedDefinition
 from store.database import Database
 from store.tables import DefinitionVersion
@@ -35,6 +43,7 @@ class PinnedDefinitions(StorageDriver):
 
     read: ReadDocument
     _payloads: dict[tuple[str, str], Payload] = field(default_factory=dict)
+    _compiled: set[str] = field(default_factory=set)
 
     def name(self) -> str:
         """Return the name under which histories refer to this driver."""
@@ -56,11 +65,21 @@ class PinnedDefinitions(StorageDriver):
     async def retrieve(
         self, context: StorageDriverRetrieveContext, claims: Sequence[StorageDriverClaim]
     ) -> list[Payload]:
-        """Return definitions by their names."""
+        """Return definitions by their names, each compiled by now."""
         return [
-            await self._payload(claim.claim_data["tenant"], claim.claim_data["hash"])
+            await self._compiled_payload(claim.claim_data["tenant"], claim.claim_data["hash"])
             for claim in claims
         ]
+
+    async def _compiled_payload(self, tenant: str, definition_hash: str) -> Payload:
+        payload = await self._payload(tenant, definition_hash)
+        if definition_hash not in self._compiled:
+            document = PinnedDefinition.model_validate_json(payload.data).document
+            await asyncio.to_thread(_compile, document)
+            if len(self._compiled) >= KEPT:
+                self._compiled.clear()
+            self._compiled.add(definition_hash)
+        return payload
 
     async def _payload(self, tenant: str, definition_hash: str) -> Payload:
         key = (tenant, definition_hash)
@@ -82,6 +101,17 @@ class PinnedDefinitions(StorageDriver):
         while len(self._payloads) >= KEPT:
             del self._payloads[next(iter(self._payloads))]
         self._payloads[key] = payload
+
+
+def _compile(document: str) -> None:
+    """Let the nets of a definition be known; one that can't be compiled its workflow tells of."""
+    try:
+        definition = definition_of(document)
+        nets = definition.nets if isinstance(definition, TasksDefinition) else ()
+        for net in (None, *nets):
+            net_of(document, net)
+    except CaseError:
+        return
 
 
 def documents_of(database: Database) -> ReadDocument:

@@ -1,13 +1,14 @@
 """What a template would say of a case, without writing or sending anything."""
 
 import asyncio
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cases.definitions import definition_of
+from cases.definitions import data_defaults, definition_of
 from cases.notation.declarations import Definition
 from contracts.errors import CaseNotFound, DefinitionNotFound, Problem, TemplateNotFound
 from contracts.model import Json
@@ -62,7 +63,7 @@ async def preview(database: Database, tenant: str, wanted: Wanted) -> Preview:
     """
     async with database.read() as connection:
         definition = await _definition(connection, tenant, wanted)
-        facts = await _facts(connection, tenant, wanted)
+        facts = await _facts(connection, tenant, wanted, definition)
     # Rendering is bounded, yet long enough to keep other requests waiting.
     return await asyncio.to_thread(_filled, definition, wanted, facts)
 
@@ -106,11 +107,15 @@ async def _definition(connection: AsyncConnection, tenant: str, wanted: Wanted) 
     return definition_of(stored.document)
 
 
-async def _facts(connection: AsyncConnection, tenant: str, wanted: Wanted) -> Mapping[str, Json]:
+async def _facts(
+    connection: AsyncConnection, tenant: str, wanted: Wanted, definition: Definition
+) -> Mapping[str, Json]:
+    # As the JSON that a case holds; the core's own type for it is read-only.
+    defaults: Mapping[str, Json] = json.loads(json.dumps(data_defaults(definition)))
     if wanted.case_id is None:
         return letters.variables(
             case_id=SAMPLE_CASE_ID,
-            data=wanted.data,
+            data={**defaults, **wanted.data},
             label=None,
             message={**SAMPLE_MESSAGE, **wanted.message},
             address=SAMPLE_ADDRESS,
@@ -140,7 +145,7 @@ async def _facts(connection: AsyncConnection, tenant: str, wanted: Wanted) -> Ma
         }
     return letters.variables(
         case_id=wanted.case_id,
-        data={**current, **wanted.data},
+        data={**defaults, **current, **wanted.data},
         label=case.label,
         message={**message, **wanted.message},
         address=case.address or SAMPLE_ADDRESS,

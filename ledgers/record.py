@@ -8,7 +8,7 @@ from contracts.steps import StepRecord
 from ledgers import follow_ups
 from ledgers.inserts import insert_latest
 from store.database import Database
-from store.tables import Case, Intake, IntakeState, TraceEntry
+from store.tables import MAX_STATE_CHARS, Case, Intake, IntakeState, TraceEntry
 
 
 async def write(connection: AsyncConnection, record: StepRecord) -> None:
@@ -26,7 +26,8 @@ async def write(connection: AsyncConnection, record: StepRecord) -> None:
         .values(
             revision=snapshot.revision,
             status=snapshot.status,
-            state=", ".join(snapshot.states) or None,
+            # PostgreSQL refuses what is longer than the column; the snapshot has all of them.
+            state=", ".join(snapshot.states)[:MAX_STATE_CHARS] or None,
             label=snapshot.label,
             snapshot=snapshot.model_dump(mode="json"),
             updated_at=now,

@@ -35,10 +35,14 @@ def judged(definition: Definition) -> Report:
     return check_definition(definition, still_time=lambda: time.monotonic() < end)
 
 
+class DefinitionUnsound(DefinitionInvalid):
+    """A definition that is well-formed, and whose cases may not come to their end."""
+
+
 def refuse_unsound(report: Report) -> None:
-    """Raise DefinitionInvalid, with the way to each fault, if a definition is unsound."""
+    """Raise DefinitionUnsound, with the way to each fault, if a definition is unsound."""
     if report.verdict is Soundness.UNSOUND:
-        raise DefinitionInvalid(
+        raise DefinitionUnsound(
             [
                 Problem(one.place, f"{one.kind}: {one.told()}")
                 for one in report.findings

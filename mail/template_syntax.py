@@ -109,10 +109,11 @@ def _loop_depth(node: nodes.Node) -> int:
     return deepest + isinstance(node, nodes.For)
 
 
-def nearest(name: str, known: Collection[str]) -> str:
+def nearest(name: str, known: Collection[str], texts: Collection[str] = ()) -> str:
     """Return a suggestion of the known name nearest to one, or all of them where none is near.
 
-    Of a dotted name only as many parts are compared as the known name has.
+    Of a dotted name only as many parts are compared as the known name has; the others are kept,
+    but not under one of the `texts`.
     """
     parts = name.split(".")
     heads = {entry: ".".join(parts[: entry.count(".") + 1]) for entry in sorted(known)}
@@ -121,7 +122,7 @@ def nearest(name: str, known: Collection[str]) -> str:
     }
     best = max(ratios, key=lambda entry: ratios[entry], default=None)
     if best is not None and ratios[best] >= _NEAR:
-        rest = name.removeprefix(heads[best])
+        rest = "" if best in texts else name.removeprefix(heads[best])
         return f": did you mean {best + rest!r}?"
     return f"; there are {', '.join(sorted(known))}"
 

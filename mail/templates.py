@@ -52,6 +52,7 @@ VARIABLES = frozenset(
     }
 )
 """What templates may read: these and what lies under them."""
+_TEXTS = VARIABLES - {"case.data", "event"}
 
 _SUBJECT_MAX_CHARS = 10_000
 _OUTPUT_MAX_CHARS = 400_000
@@ -254,9 +255,11 @@ def _problems(part: str, source: str, allowed: frozenset[str]) -> list[Problem]:
 
 
 def _path_problem(path: str, allowed: frozenset[str]) -> str | None:
-    if any(path == root or path.startswith(f"{root}.") for root in allowed):
-        return None
+    root = next((one for one in allowed if path == one or path.startswith(f"{one}.")), None)
+    if root is not None:
+        below = path != root and root in _TEXTS
+        return f"{root!r} is a text, with nothing under it" if below else None
     fields = sorted(root for root in allowed if root.startswith(f"{path}."))
     if fields:
         return f"{path!r} is no value by itself: use one of {', '.join(fields)}"
-    return f"there is no variable {path!r}{nearest(path, allowed)}"
+    return f"there is no variable {path!r}{nearest(path, allowed, _TEXTS)}"

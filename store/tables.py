@@ -237,6 +237,9 @@ class CaseStatus(StrEnum):
     TERMINATED = "terminated"
 
 
+MAX_STATE_CHARS = 255
+
+
 class Case(Table):
     """The read model of a case. `revision` grows with each recorded step; older writes lose."""
 
@@ -268,7 +271,8 @@ class Case(Table):
     updated_at: Mapped[datetime]
     closed_at: Mapped[datetime | None]
     revision: Mapped[int] = mapped_column(BigInteger, default=0)
-    state: Mapped[str | None] = mapped_column(String(255))
+    # The states in which it stands, with commas between; cut where they are too many.
+    state: Mapped[str | None] = mapped_column(String(MAX_STATE_CHARS))
     label: Mapped[str | None] = mapped_column(String(128))
     # A contracts.case.Snapshot as of `revision`; None before the first step is recorded.
     snapshot: Mapped[dict[str, Any] | None]

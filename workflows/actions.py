@@ -30,10 +30,9 @@ with workflow.unsafe.imports_passed_through():
     from contracts.subcases import SubcaseEnded, SubcaseRequest
     from workflows import refusals, requests, views
     from workflows.records import Records
+    from workflows.slots import UNDER_WAY, Slots
     from workflows.subcases import Subcases
 
-# The server takes 2,000 pending activities; new events wait while so many are under way.
-ACTIVITIES_UNDER_WAY = 500
 # What a mail is held for that is to be approved.
 APPROVAL = "approval"
 
@@ -54,12 +53,23 @@ class Actions:
         self._sends: dict[tuple[int, int], SendRequest] = {}
         self._classifications: dict[tuple[int, int], ClassifyRequest] = {}
         self._let_go: set[tuple[int, int]] = set()
-        self._subcases = Subcases(start, pinned, records, self.endings, self.tasks)
+        self._slots = Slots()
+        self._subcases = Subcases(start, pinned, records, self.endings, self.tasks, self._slots)
 
     @property
     def has_room(self) -> bool:
         """Whether the case may take events that ask for more."""
-        return len(self.tasks) < ACTIVITIES_UNDER_WAY
+        return len(self.tasks) < UNDER_WAY
+
+    @property
+    def may_send_at_once(self) -> bool:
+        """Whether a mail goes out without waiting for its turn."""
+        return not self._slots.must_wait()
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing is under way; what waits for its turn has asked for nothing yet."""
+        return len(self.tasks) <= self._slots.waiting
 
     @property
     def has_news(self) -> bool:
@@ -120,6 +130,10 @@ class Actions:
         """Tell all sub-cases to end, since the case has."""
         self._subcases.withdraw_all()
 
+    def ask_no_more(self) -> None:
+        """Leave what waits for its turn to the next run."""
+        self._slots.close()
+
     def take_new(self) -> list[SendRequest]:
         """Return the mails that have been commanded and not asked for yet."""
         sends, self._new_sends = self._new_sends, []
@@ -165,6 +179,7 @@ class Actions:
         correlation_id = self._records.correlation_id
         request = request.model_copy(update={"correlation_id": correlation_id})
         self._classifications[key] = request
+        await self._slots.take()
         try:
             verdict = await call(
                 CLASSIFY, request, tenant=self._start.tenant, summary="sort the mail"
@@ -172,6 +187,7 @@ class Actions:
             data, ending = views.json_of(verdict.model_dump(mode="json")), Ending.DONE
         except ActivityError as error:
             data, ending = {"reason": _reason(error)}, Ending.FAILED
+        self._slots.give_back()
         del self._classifications[key]
         self.endings.append(ActionEnded(*key, ending, data))
 
@@ -180,6 +196,7 @@ class Actions:
         correlation_id = self._records.correlation_id
         request = request.model_copy(update={"correlation_id": correlation_id})
         self._sends[key] = request
+        await self._slots.take()
         try:
             outcome = await call(
                 SEND,
@@ -188,11 +205,12 @@ class Actions:
                 summary=f"{request.kind} {request.template}",
             )
         except ActivityError as error:
-            del self._sends[key]
             self._records.put_back(request.record)
             self._end_send(request, Ending.FAILED, _reason(error))
             return
-        del self._sends[key]
+        finally:
+            del self._sends[key]
+            self._slots.give_back()
         if outcome.outcome is Outcome.HELD:
             self._tell_of_held(request, outcome)
             return

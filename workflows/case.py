@@ -246,7 +246,8 @@ class CaseWorkflow:
         if record is not None:
             self._records.show(record.snapshot)
             # The end is recorded by itself: a later record must not come before it.
-            if sends and not self._ended and not is_full:
+            # Nor does it wait for a turn.
+            if sends and not self._ended and not is_full and self._actions.may_send_at_once:
                 sends[0] = sends[0].model_copy(update={"record": record})
             else:
                 await self._record(record)
@@ -366,8 +367,9 @@ class CaseWorkflow:
     async def _continue_as_new(self) -> None:
         """Start a fresh run at a quiet moment; no new firings start before it."""
         self._stop_waiting()
+        self._actions.ask_no_more()
         try:
-            await workflow.wait_condition(lambda: not self._actions.tasks, timeout=DRAIN)
+            await workflow.wait_condition(lambda: self._actions.is_quiet, timeout=DRAIN)
         except TimeoutError:
             workflow.logger.info("continues as new with activities under way")
         await self._record_all()

@@ -39,7 +39,10 @@ with workflow.unsafe.imports_passed_through():
     )
     from workflows import requests, views
     from workflows.records import Records
+    from workflows.slots import Slots
 
+# What opens a sub-case, and what starts it: each may be the text of a large event.
+PAYLOADS_OF_ONE = 2
 # Of a sub-case that an earlier run started nobody tells when it is ended from outside: the parent
 # looks, each time after twice as long.
 FIRST_LOOK = timedelta(hours=1)
@@ -63,10 +66,12 @@ class Subcases:
         records: Records,
         endings: deque[ActionEnded | Event],
         tasks: set[asyncio.Task[None]],
+        slots: Slots,
     ) -> None:
         """Start with those of which the run before had not heard.
 
-        What has ended goes to `endings`; `tasks` holds what is under way and soon over.
+        What has ended goes to `endings`; `tasks` holds what is under way and soon over, as many at
+        once as have `slots`.
         """
         carried = start.carried
         self._start = start
@@ -79,6 +84,7 @@ class Subcases:
         self._watched: set[asyncio.Task[None]] = set()
         self._endings = endings
         self._tasks = tasks
+        self._slots = slots
 
     @property
     def awaited(self) -> list[SubcaseRequest]:
@@ -133,19 +139,24 @@ class Subcases:
             self._endings.append(_ending(request, ended))
 
     def _begin(self, request: SubcaseRequest) -> None:
-        self._started[request.key] = self._spawn(self._open(request))
+        self._started[request.key] = self._spawn(self._open_in_turn(request))
 
-    async def _open(self, request: SubcaseRequest) -> None:
-        """Open and start a sub-case, and watch it from then on."""
+    async def _open_in_turn(self, request: SubcaseRequest) -> None:
         if request.key not in self._awaited:
             return  # the step that asked for it has withdrawn it again
+        await self._slots.take(PAYLOADS_OF_ONE)
+        is_started = request.key in self._awaited and await self._open(request)
+        self._slots.give_back(answered=is_started)
+
+    async def _open(self, request: SubcaseRequest) -> bool:
+        """Open and start a sub-case, and watch it from then on; return whether it was started."""
         opened = await self._look(request)
         if opened is None or opened.opening is None or opened.ended is not None:
-            return
+            return False
         if opened.runs:
             # An earlier run of this case has started it, or the delivery of an event did.
             self._keep(self._look_now_and_then(request))
-            return
+            return False
         try:
             handle = await workflow.start_child_workflow(
                 CASE_WORKFLOW,
@@ -162,6 +173,7 @@ class Subcases:
             self._keep(self._look_now_and_then(request))
         else:
             self._keep(self._watch(request, handle))
+        return True
 
     async def _look(self, request: SubcaseRequest) -> SubcaseOpened | None:
         """Return a sub-case, opened if it is not there yet; if it has ended, that is heard."""
@@ -201,11 +213,13 @@ class Subcases:
             await workflow.wait([started])
         case_id = subcase_id(request.tenant, request.parent.case_id, *request.key)
         handle = workflow.get_external_workflow_handle(case_workflow_id(request.tenant, case_id))
+        await self._slots.take(payloads=0)
         try:
             await handle.signal(WITHDRAW_SIGNAL)
         except FailureError:
             # It has ended by itself, or was never started.
             workflow.logger.info("a sub-case that was withdrawn is not there any more")
+        self._slots.give_back()
         del self._withdrawing[request.key]
 
     def _start_of(

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from cases.net import Net
-from cases.outlook.outlook import deadlines, marking, outlook, state_names
+from cases.outlook.outlook import deadlines, marking, outlook, state_names, waiting
 from cases.state import CaseState, CaseStatus
 from contracts.model import Json
 from contracts.steps import Deadline, Snapshot, WaitingEvent
@@ -40,8 +40,8 @@ def snapshot(
         data=json_of(state.data),
         marking=dict(marking(state)),
         waiting=[
-            WaitingEvent(id=row, type=event.type, at=event.at)
-            for event in state.waiting
+            WaitingEvent(id=row, type=event.type, at=event.at, why=list(why))
+            for event, why in waiting(net, state)
             if (row := row_of(event.id)) is not None
         ],
         deadlines=[

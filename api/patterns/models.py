@@ -9,6 +9,7 @@ from api.inputs import Body
 from cases.limits import MAX_DATA_BYTES, MAX_EXAMPLE_EVENTS
 from cases.notation.declarations import Example, ExampleEvent
 from cases.trace import TraceKind
+from contracts.steps import WaitingEvent
 from ledgers.pattern_runs import PatternRun
 from ledgers.patterns import Pattern
 from store.tables import CaseStatus
@@ -38,8 +39,9 @@ class PatternList(Body):
 
 
 class PatternView(PatternSummary):
-    """A pattern with its definition, and the data and events of its example."""
+    """A pattern with its definition, its file as written, and its example's data and events."""
 
+    text: str
     spec: dict[str, JsonValue]
     example: dict[str, JsonValue]
 
@@ -49,6 +51,7 @@ class PatternView(PatternSummary):
         example = pattern.definition.example or Example()
         return cls(
             **_facts(pattern),
+            text=pattern.text,
             spec=json.loads(pattern.document),
             example=example.model_dump(mode="json"),
         )
@@ -95,12 +98,20 @@ class Execution(Body):
     )
 
 
+class FedEvent(Body):
+    """An event that the case was given; one that was not `taken` is kept, or was lost."""
+
+    event: str
+    taken: bool
+
+
 class ExecutedPattern(Body):
     """What came of a run.
 
     `trace` holds what has begun in order, tasks and instances, each with its `task`, in the case
     and in its sub-cases, whose `net` is named; the traces of the cases have the rest.
-    `variables` is the case data. `events_left` were not given to the case any more.
+    `variables` is the case data. `events_fed` were given to the case, `events_left` not any more;
+    `running` are the tasks that run, and `kept` the events that nothing has taken, with the reason.
     """
 
     case_id: str
@@ -111,7 +122,10 @@ class ExecutedPattern(Body):
     trace: list[dict[str, Any]]  # Any: JSON of the core's trace
     marking: dict[str, int]
     variables: dict[str, Any]  # Any: JSON of the definition's making
+    events_fed: list[FedEvent]
     events_left: list[str]
+    running: list[str]
+    kept: list[WaitingEvent]
 
     @classmethod
     def of(cls, pattern: Pattern, run: PatternRun) -> Self:
@@ -130,7 +144,10 @@ class ExecutedPattern(Body):
             ],
             marking=now.marking if now else {},
             variables=now.data if now else run.case.initial_data,
+            events_fed=[FedEvent(event=one.type, taken=run.took(one)) for one in run.fed],
             events_left=list(run.left),
+            running=now.running if now else [],
+            kept=now.waiting if now else [],
         )
 
 
@@ -142,13 +159,14 @@ def _note(run: PatternRun) -> str:
     if not run.in_time:
         return (
             "The time for a run is over and the case goes on;"
-            f" GET /api/v1/cases/{case_id} says where it stands."
+            f" `everpost cases show {case_id}` says where it stands."
         )
     if run.case.snapshot is not None and run.case.snapshot.parked is not None:
         return f"The case is parked: {run.case.snapshot.parked}."
     return (
         "The case waits for more events;"
-        f" send them to /api/v1/cases/{case_id}/events, or all of them in `variables.events`."
+        f" send them with `everpost cases event {case_id} TYPE`, or to"
+        f" /api/v1/cases/{case_id}/events, or all of them in `variables.events`."
     )
 
 

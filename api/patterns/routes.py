@@ -1,5 +1,6 @@
 """Endpoints of the control-flow patterns."""
 
+from dataclasses import replace
 from typing import Annotated
 
 import anyio.to_thread
@@ -17,6 +18,7 @@ from api.problems import documented
 from api.services import ServicesDep
 from api.strict_json import StrictRoute
 from cases.notation.declarations import Example
+from contracts.errors import CaseDataInvalid
 from ledgers.pattern_runs import run_pattern
 from ledgers.patterns import all_patterns, pattern_of
 
@@ -50,12 +52,17 @@ async def execute(
     pattern = await anyio.to_thread.run_sync(pattern_of, number)
     example = pattern.definition.example or Example()
     given = body.variables
-    run = await run_pattern(
-        services.door,
-        principal.tenant,
-        principal.username,
-        pattern,
-        {**example.data, **(given.__pydantic_extra__ or {})},
-        example.events if given.events is None else given.events,
-    )
+    try:
+        run = await run_pattern(
+            services.door,
+            principal.tenant,
+            principal.username,
+            pattern,
+            {**example.data, **(given.__pydantic_extra__ or {})},
+            example.events if given.events is None else given.events,
+        )
+    except CaseDataInvalid as error:
+        # Who asks has sent `variables`, and knows of no `data`.
+        problems = [replace(one, place=f"variables{one.place[4:]}") for one in error.problems]
+        raise CaseDataInvalid(error.definition, problems) from None
     return ExecutedPattern.of(pattern, run)

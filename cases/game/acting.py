@@ -54,11 +54,11 @@ def act(work: Working, task: Task, firing: Firing, note: TraceEntry) -> Ended | 
         else:
             firing, holds = _do_group(work, task, firing, note)
         if holds:
-            work.running[firing.number] = firing
+            work.run(firing)
             return None
     if firing.failed or task.until is None:
         return Ended(firing)
-    work.running[firing.number] = replace(firing, position=len(task.actions) + 1)
+    work.run(replace(firing, position=len(task.actions) + 1))
     return None
 
 
@@ -195,8 +195,8 @@ def _do(
     doer = _doer(firing)
     match action:
         case SetData():
-            set_field(work, action, doer.thread, note, work.facts(doer.event, doer.thread))
-            if not firing.undoing:
+            facts = work.facts(doer.event, doer.thread)
+            if set_field(work, action, doer.thread, note, facts) and not firing.undoing:
                 note_done(work, planned, index, firing)
             return firing, False
         case Classify() | Reply() | Notify() | Subcase():

@@ -5,6 +5,7 @@ Temporal grants a workflow task two seconds. 10,000 firings and their trace took
 visits as are granted beside them take about as long again.
 """
 
+from cases.events import Event
 from cases.expressions.conditions import Op
 from cases.expressions.guards import Guard
 from cases.game.working import Working
@@ -74,9 +75,11 @@ def count_visits(work: Working, visits: int) -> None:
         raise TooMuchToLookAt
 
 
-def count_look(work: Working, guard: Guard) -> None:
-    """Count a look at a guard, which may have many leaves and long patterns."""
+def count_look(work: Working, guard: Guard, event: Event | None, thread: int | None) -> None:
+    """Count a look at a guard, which may have many leaves, long patterns, and long values."""
     visits = VISITS_PER_LEAF * len(guard.leaves)
+    if guard.through:
+        visits += guard.looked_through(work.facts(event, thread))
     for leaf in guard.leaves:
         if leaf.op is Op.MATCHES:
             visits += VISITS_PER_PATTERN_CHAR * len(str(getattr(leaf, "wanted", "")))

@@ -15,6 +15,7 @@ from cases.state import Firing
 def cancel_region(work: Working, task: Task) -> None:
     """Empty the places, running tasks and rounds of joins that a task cancels (WCP-19, 25)."""
     if task.cancel_places:
+        work.tell_withdrawn(_waiting_in(work, task.cancel_places))
         work.marking.empty(task.cancel_places)
     if task.cancel_tasks:
         withdraw_each(work, of_tasks(work, task.cancel_tasks))
@@ -62,8 +63,18 @@ def awaited(net: Net, firing: Firing) -> Iterator[tuple[int, Action]]:
             yield index, actions[index].action
 
 
-def _tell(work: Working, firings: Iterable[Firing]) -> None:
-    """Ask for the end of the sub-cases that withdrawn firings wait for."""
+def _waiting_in(work: Working, places: Iterable[str]) -> list[str]:
+    """Return the tokens that rest in some places, in words."""
+    resting = [(place, len(work.marking.tokens.get(place, ()))) for place in places]
+    names = [f"{count} tokens" if count > 1 else "the token" for _, count in resting]
+    return [
+        f"{name} in {place}" for name, (place, count) in zip(names, resting, strict=True) if count
+    ]
+
+
+def _tell(work: Working, firings: Collection[Firing]) -> None:
+    """Note which running tasks are withdrawn, and ask for the end of their sub-cases."""
+    work.tell_withdrawn([f"{firing.task} [{firing.number}]" for firing in firings])
     for firing in firings:
         for index, action in awaited(work.net, firing):
             if isinstance(action, Subcase):

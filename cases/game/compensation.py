@@ -2,6 +2,10 @@
 
 Every undoing runs under a firing number of its own, so that it is a row of its own in the outbox.
 One that fails is told to people, and the next goes on.
+
+What runs beside the case and has not ended yet is not undone: whether it will be done nobody knows.
+It stays as it is, and can be undone from when it has been done, by what compensates then. Who wants
+it undone in any case lets it block.
 """
 
 from collections.abc import Sequence
@@ -34,6 +38,10 @@ def claimed(work: Working, action: Compensate, firing: Firing, note: TraceEntry)
     for one in work.undoable:
         named = not action.tasks or one.task in action.tasks
         (chosen if named else others).append(one)
+    for beside in work.beside.values():
+        later = beside.undoable
+        if later is not None and (not action.tasks or later.task in action.tasks):
+            note.notes.append(f"{beside.action} has not ended: not undone, and can be once it has")
     if not chosen:
         note.notes.append("there is nothing to undo")
         return firing

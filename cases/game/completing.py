@@ -71,7 +71,7 @@ def pass_group(work: Working, task: Task, firing: Firing, note: TraceEntry) -> N
         withdraw(work, firing)
     elif group.made > group.done:
         passed = replace(group, passed=True)
-        work.running[firing.number] = replace(firing, tokens=(), group=passed)
+        work.run(replace(firing, tokens=(), group=passed))
     else:
         work.running.pop(firing.number, None)
     complete(work, completion_of(task, firing, note))
@@ -158,15 +158,18 @@ def _chosen(work: Working, completion: Completion) -> Sequence[Branch]:
     facts = work.facts(completion.event, completion.thread)
     chosen = [b for b in task.outputs if b.guard is None or b.guard.holds(facts)]
     branches = (chosen[:1] if task.split is Split.FIRST else chosen) or task.outputs[-1:]
-    room, told = MAX_TRACED_LEAVES, []
+    room, told, asked = MAX_TRACED_LEAVES, [], True
     for branch in task.outputs:
         if branch.guard is not None:
-            count_look(work, branch.guard)
+            count_look(work, branch.guard, completion.event, completion.thread)
         leaves = 0 if branch.guard is None else len(branch.guard.leaves)
-        explained = branch.guard.explain(facts) if branch.guard and leaves <= room else ()
+        told_of = asked and branch.guard is not None and leaves <= room
+        explained = branch.guard.explain(facts) if told_of and branch.guard else ()
         room -= min(leaves, room)
         state = work.net.places[branch.place].state
-        told.append(BranchChoice(state, any(one is branch for one in branches), explained))
+        taken = any(one is branch for one in branches)
+        told.append(BranchChoice(state, taken, explained, asked or branch.guard is None))
+        asked = asked and not (taken and task.split is Split.FIRST)
     completion.note.branches = tuple(told)
     return branches
 

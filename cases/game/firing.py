@@ -39,7 +39,11 @@ def fire(
     note.due = due
     tokens = work.marking.take(task, token)
     note.came_from = work.states([taken.place for taken in tokens])
-    note.thread = thread = thread_of(work, tokens) if work.threads else None
+    thread = thread_of(work, tokens) if work.threads else None
+    if thread is not None:
+        work.tell_thread(note, thread)
+    if entry.only_input is not None and entry.only_input in work.wiring.offered:
+        note.withdrawn = _lost_the_choice(work, entry, entry.only_input)
     basis = basis_of(work, task, tokens, event, due)
     sets = work.wiring.sets[entry.order]
     if sets is not None:
@@ -74,7 +78,8 @@ def fire_watching(
     work.firings += 1
     note = work.note(TraceKind.FIRED, firing=work.firings, task=task.id, cause=watched.cause)
     note.enabled = (task.id,)
-    note.due, note.thread = due, thread
+    note.due = due
+    work.tell_thread(note, thread)
     note.came_from = work.states([token.place for token in watched.tokens])
     note.notes.append(f"{watched.task} has been running since {watched.since}")
     firing = Firing(
@@ -121,13 +126,20 @@ def _go_on(work: Working, firing: Firing, ended: ActionEnded) -> None:
         event=firing.event,
         cause=firing.cause,
     )
-    note.thread = firing.thread
+    work.tell_thread(note, firing.thread)
     note.came_from = work.states([token.place for token in firing.tokens])
     firing, holds = take_end(work, task, firing, ended, note)
     if holds:
-        work.running[firing.number] = firing
+        work.run(firing)
     else:
         carry_on(work, task, firing, note)
+
+
+def _lost_the_choice(work: Working, entry: NumberedTask, place: str) -> tuple[str, ...]:
+    """Return the tasks that had waited for an event or a time with the token now taken (WCP-16)."""
+    if place in work.marking.tokens:
+        return ()
+    return tuple([task for task in work.wiring.offered[place] if task != entry.task.id])
 
 
 def _since(work: Working, entry: NumberedTask, basis: datetime | None) -> datetime | None:

@@ -49,7 +49,7 @@ def open_group(work: Working, task: Task, firing: Firing, note: TraceEntry) -> N
     made = min(made, most)
     firing = replace(firing, group=Group(items[:made], made))
     note.notes.append(f"{made} instances")
-    work.running[firing.number] = firing
+    work.run(firing)
     _go_on(work, task, firing, {}, note)
 
 
@@ -152,7 +152,7 @@ def _go_on(
     if firing.group is not None and firing.group.done == firing.group.made:
         work.running.pop(firing.number, None)
     else:
-        work.running[firing.number] = firing
+        work.run(firing)
 
 
 def _reached(instances: Instances, group: Group) -> bool:
@@ -197,7 +197,8 @@ def _begin_one(
     note = work.note(
         TraceKind.INSTANCE, firing=work.firings, task=task.id, event=event, cause=cause
     )
-    note.thread, note.instance = thread, number
+    work.tell_thread(note, thread)
+    note.instance = number
     instance = Firing(
         work.firings, task.id, (), event, cause, 0, thread=thread, parent=firing.number
     )
@@ -246,7 +247,7 @@ def _put_collected(work: Working, collecting: Collecting, note: TraceEntry) -> N
             note.notes.append(f"{name} not added to: {problems[0]}")
             continue
         work.data = data
-        work.marking.look_again(work.net.guarded)
+        work.changed(f"data.{name}")
     collecting.clear()
 
 

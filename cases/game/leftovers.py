@@ -4,6 +4,7 @@ from cases.actions import ReportUnhandled
 from cases.events import TRANSIENT_EVENTS, ActionEnded, Event
 from cases.game.cancelling import awaited
 from cases.game.outcomes import failure, report_of, report_of_bounce
+from cases.game.reach import leads_to_hearing
 from cases.game.working import Working
 from cases.state import CaseStatus, Outcome
 from cases.trace import TraceKind
@@ -25,10 +26,16 @@ def keep_failure(work: Working, ended: ActionEnded, action: str, cause: str | No
         work.outcomes.append(outcome)
 
 
+def let_go(work: Working, event: Event) -> None:
+    """Let an event go that comes to a parked case which holds as many as it may."""
+    note_untaken(work, event, TraceKind.IGNORED)
+    work.trace[-1].notes.append("not kept: the case is parked, and holds as much as it may")
+
+
 def note_untaken(work: Working, event: Event, kind: TraceKind) -> None:
     """Note why nothing took an event: who could have, and what the guards said."""
     note = work.note(kind, event=event)
-    note.came_from = note.went_to = work.states(list(work.marking.tokens))
+    note.came_from = note.went_to = work.visible_states()
     enabled = work.marking.listeners(event.type)
     note.enabled = tuple([entry.task.id for entry in enabled])
     first = work.marking.first_token(enabled[0].task) if enabled else None
@@ -75,15 +82,20 @@ def drop_transient(work: Working) -> None:
 def _may_be_taken(work: Working, event: Event) -> bool:
     """Tell whether something may still take an event that nothing has taken.
 
-    That is while an action holds a task, or the case is parked, and some task listens for it. A
-    task that waits for its own event may do so for weeks, and nobody would hear of it meanwhile.
+    That is while the case is parked, or while an action holds a task from which the net leads to
+    one that takes it. Who waits for its own event may do so for weeks, and so may what runs in
+    another branch: nobody would hear of it meanwhile.
     """
     if event.type not in work.wiring.heard:
         return False
-    return work.status is CaseStatus.PARKED or any(
-        firing.retry is not None or any(True for _ in awaited(work.net, firing))
+    if work.status is CaseStatus.PARKED:
+        return True
+    held = dict.fromkeys(
+        firing.task
         for firing in work.running.values()
+        if firing.retry is not None or any(True for _ in awaited(work.net, firing))
     )
+    return any(leads_to_hearing(work.net, task, event.type) for task in held)
 
 
 def _tell(work: Working, report: ReportUnhandled | None) -> None:

@@ -52,7 +52,7 @@ def takes(work: Working, listener: Listener, event: Event) -> bool:
     guard = listener.listening.guard
     if guard is None:
         return True
-    count_look(work, guard)
+    count_look(work, guard, event, listener.firing.thread)
     return guard.holds(work.facts(event, listener.firing.thread))
 
 
@@ -63,7 +63,7 @@ def hear(work: Working, listener: Listener, event: Event, cause: str | None) -> 
     """
     firing, task = listener.firing, listener.entry.task
     note = work.note(TraceKind.HEARD, firing=firing.number, task=task.id, event=event, cause=cause)
-    note.thread = firing.thread
+    work.tell_thread(note, firing.thread)
     guard = listener.listening.guard
     if guard is not None:
         note.guards = ((task.id, guard.explain(work.facts(event, firing.thread))),)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from heapq import heappop, heappush
 
 from cases.game.lineage import lineage
+from cases.game.news import News
 from cases.net import Arc, Join, Net, NumberedTask, Task
 from cases.state import Thread, Token
 from cases.wiring import wiring_of
@@ -30,6 +31,8 @@ class Marking:
         self.wiring = wiring_of(net)
         self._net = net
         self._automatic = self.wiring.automatic
+        self._listened = self.wiring.listened
+        self.news = News()
         self._agenda: list[int] = []  # orders of automatic tasks that may have become enabled
         self.looked = 0  # how many of them have been looked at
         # For a task that needs several places, by order: which of its needs was found missing last.
@@ -78,7 +81,10 @@ class Marking:
         agenda, tasks = self._agenda, self._net.tasks
         while agenda:
             self.looked += 1
-            entry = tasks[heappop(agenda)]
+            order = heappop(agenda)
+            while agenda and agenda[0] == order:
+                heappop(agenda)  # each token that came has put it there
+            entry = tasks[order]
             if self.enabled(entry):
                 return entry
         return None
@@ -93,15 +99,31 @@ class Marking:
         filled = (self.tokens[arc.place] for arc in task.inputs if arc.place in self.tokens)
         return next((tokens[0] for tokens in filled), None)
 
+    def resting(self, task: Task) -> Iterator[Token]:
+        """Yield the tokens in the input places of a task."""
+        for place in dict.fromkeys(arc.place for arc in task.inputs):
+            yield from self.tokens.get(place, ())
+
     def last_to_come(self, entry: NumberedTask, anchor: Token | None) -> Token | None:
         """Return the newest of the tokens that a task would take: its event let the task start."""
         if entry.only_input is not None:
             return anchor or self.tokens[entry.only_input][0]
-        if self.threads and anchor is not None:
-            taken: Sequence[Token] = self.bound(entry.task, anchor) or ()
-        else:
-            taken = self._oldest(entry.task, anchor)
+        taken = self.taken_with(entry.task, anchor)
         return max(taken, key=lambda token: token.id, default=None)
+
+    def taken_with(self, task: Task, anchor: Token | None) -> Sequence[Token]:
+        """Return the tokens that a task would take by one of them, in the order of its inputs.
+
+        Without one they are the oldest. There are none where too few of its places are filled.
+        """
+        if self.threads and anchor is not None:
+            return self.bound(task, anchor) or ()
+        taken = self._oldest(task, anchor)
+        if task.join is Join.ALL and len(taken) < sum(arc.weight for arc in task.inputs):
+            return ()
+        if task.join is Join.PARTIAL and len({one.place for one in taken}) < task.threshold:
+            return ()
+        return taken
 
     def take(self, task: Task, token: Token | None) -> tuple[Token, ...]:
         """Take a task's tokens away: the oldest of each place, or those that go with one of them.
@@ -126,6 +148,8 @@ class Marking:
         place = token.place
         resting = self.tokens.get(place)
         self.tokens[place] = (token,) if resting is None else (*resting, token)
+        if place in self._listened:
+            self.news.token_came(token)
         orders = self._automatic.get(place)
         if orders is None:
             return
@@ -233,6 +257,8 @@ class Marking:
             resting = self.tokens.get(arc.place, ())
             if len(resting) < arc.weight:
                 continue  # an input that the join does not need
+            if task.join is Join.ANY and token is not None and token.place != arc.place:
+                continue
             if token is not None and token.place == arc.place:
                 resting = (token, *(other for other in resting if other.id != token.id))
             taken += resting[: arc.weight]

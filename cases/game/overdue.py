@@ -7,7 +7,7 @@ from cases.game.budget import count_firing
 from cases.game.cancelling import withdraw
 from cases.game.firing import fire_watching
 from cases.game.life import carry_on
-from cases.game.timers import Timer
+from cases.game.timers import Timer, due_of_token
 from cases.game.working import Working
 from cases.state import Firing
 from cases.trace import TraceKind
@@ -19,7 +19,11 @@ def renewed(work: Working, timer: Timer) -> bool:
         id_, fired = timer.token.id, timer.entry.task.id
         resting = work.marking.tokens.get(timer.token.place, ())
         timer.token = next((one for one in resting if one.id == id_), None)
-        return timer.token is not None and fired not in timer.token.fired
+        if timer.token is None or timer.entry.only_input is not None:
+            return timer.token is not None and fired not in timer.token.fired
+        due = due_of_token(work.marking, timer.entry, timer.token, work.data)
+        timer.due = due or timer.due
+        return due is not None
     known = None if timer.firing is None else work.running.get(timer.firing.number)
     if known is None or known.retry != (timer.firing and timer.firing.retry):
         return False
@@ -56,7 +60,7 @@ def _try_again(work: Working, firing: Firing) -> None:
     task = work.net.numbered[firing.task].task
     again, holds = ask_again(work, task, replace(firing, number=work.firings), note)
     if holds:
-        work.running[again.number] = again
+        work.run(again)
     else:
         carry_on(work, task, again, note)
 
@@ -67,7 +71,7 @@ def _pass_deadline(work: Working, timer: Timer, firing: Firing) -> None:
     guard = entry.task.guard
     facts = work.facts(None, firing.thread)
     if guard is not None and not guard.holds(facts):
-        work.running[firing.number] = replace(firing, fired=(*firing.fired, entry.task.id))
+        work.run(replace(firing, fired=(*firing.fired, entry.task.id)))
         note = work.note(
             TraceKind.MISSED, firing=firing.number, task=entry.task.id, cause=firing.cause
         )
@@ -77,5 +81,5 @@ def _pass_deadline(work: Working, timer: Timer, firing: Firing) -> None:
     if entry.task.stops_watched:
         withdraw(work, firing)
     else:
-        work.running[firing.number] = replace(firing, fired=(*firing.fired, entry.task.id))
+        work.run(replace(firing, fired=(*firing.fired, entry.task.id)))
     fire_watching(work, entry, firing, timer.due, firing.thread)

@@ -34,7 +34,12 @@ def _pass_next(work: Working, until: datetime) -> bool:
     heapify(due)
     while due:
         timer = heappop(due)[1]
+        before = timer.due
         if not renewed(work, timer):
+            continue
+        if timer.due != before:  # a join that has other tokens now
+            if timer.due <= until:
+                heappush(due, (timer.order, timer))
             continue
         if timer.token is not None and not may_start(work, timer.entry, timer.token):
             held_back = True
@@ -48,6 +53,8 @@ def _pass_next(work: Working, until: datetime) -> bool:
             return True
         while work.timed:
             token = work.timed.pop()
+            if any(entry.only_input is None for entry in work.net.timers[token.place]):
+                return True
             for one in _due_timers(work, until, {token.place: (token,)}, {}):
                 heappush(due, one)
     return _release_before(work, until, until) or moved
@@ -63,7 +70,7 @@ def _due_timers(
 
     No two have the same place.
     """
-    for timer in all_timers(work.net, tokens, running, work.data):
+    for timer in all_timers(work.net, tokens, running, work.data, work.marking):
         if timer.due <= until:
             yield timer.order, timer
 

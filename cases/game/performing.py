@@ -95,24 +95,24 @@ def with_data(work: Working, action: Subcase, firing: Firing) -> Subcase:
 
 def set_field(
     work: Working, action: SetData | Given, thread: int | None, note: TraceEntry, facts: Facts
-) -> None:
-    """Set a field, unless the value does not fit it: then the field stays as it is."""
+) -> bool:
+    """Set a field and tell so, unless the value does not fit it: then it stays as it is."""
     value = action.value
     if action.source is not None:
         value = action.source(facts)
         if value is None:
             note.notes.append(f"{action.field} not set: {action.source_field} is missing")
-            return
+            return False
     if action.field.startswith(_THREAD):
-        _set_in_thread(work, action.field.removeprefix(_THREAD), value, thread, note)
-        return
+        return _set_in_thread(work, action.field.removeprefix(_THREAD), value, thread, note)
     if action.source is not None:
         problems = _problems_of_set(work, action.field, value)
         if problems:
             note.notes.append(f"{action.field} not set: {problems[0]}")
-            return
+            return False
     work.data = {**work.data, action.field: value}
-    work.marking.look_again(work.net.guarded)
+    work.changed(f"data.{action.field}")
+    return True
 
 
 def _problems_of_set(work: Working, name: str, value: JSON) -> list[Problem]:
@@ -133,17 +133,18 @@ def _is_number(value: JSON) -> bool:
 
 def _set_in_thread(
     work: Working, name: str, value: JSON, thread: int | None, note: TraceEntry
-) -> None:
+) -> bool:
     """Set what belongs to the firing's own thread of control."""
     if thread is None or thread not in work.threads:
         note.notes.append(f"thread.{name} not set: the task runs in no thread of its own")
-        return
+        return False
     own = {**work.threads[thread].data, name: value}
     problems = data_problems(dict.fromkeys(own, _ANYTHING), own)
     if problems:
         note.notes.append(f"thread.{name} not set: {problems[0]}")
-    else:
-        set_in_thread(work, thread, name, value)
+        return False
+    set_in_thread(work, thread, name, value)
+    return True
 
 
 def take_returned(
@@ -180,6 +181,7 @@ def _take_label(work: Working, ended: ActionEnded, firing: Firing, note: TraceEn
     if work.label is None or label != UNCLASSIFIED:
         # What says nothing about the case takes nothing away from what is known of it.
         work.label, work.confidence = label, confidence
+        work.changed("label")
+        work.changed("confidence")
     note.notes.append(f"label {label}, confidence {confidence:g}")
     work.outcomes.append(classified(ended, label, confidence, firing.cause, work.now))
-    work.marking.look_again(work.net.guarded)

@@ -8,8 +8,9 @@ from cases.game.completing import close_where_final, put_new
 from cases.game.counting import received
 from cases.game.firing import end_action
 from cases.game.leftovers import drop_transient, keep_event, report_outcomes
+from cases.game.offering import offer
 from cases.game.passing import pass_time
-from cases.game.settling import offer, settle, take_event
+from cases.game.settling import settle, take_event
 from cases.game.threads import drop_unused
 from cases.game.working import Working
 from cases.limits import MAX_INSTANCES

@@ -28,6 +28,7 @@ class Reach:
 
 
 _Question = tuple[str, tuple[str, ...]]
+_NO_JOIN = ""  # no task is named so
 _KEPT: WeakKeyDictionary[Net, dict[_Question, Reach]] = WeakKeyDictionary()
 
 
@@ -36,16 +37,22 @@ def reaching(work: Working, join: Task, targets: Iterable[str]) -> frozenset[str
 
     The targets are among them. Raises TooManyFirings when a step has looked too far.
     """
-    kept = _KEPT.setdefault(work.net, {})
-    question = (join.id, tuple(targets))
-    reach = kept.get(question)
-    if reach is None:
-        reach = _found(work.net, *question)
-        if (len(kept) + 1) * len(work.net.places) > MAX_KEPT_PLACES:
-            kept.clear()
-        kept[question] = reach
+    reach = _known(work.net, (join.id, tuple(targets)))
     count_visits(work, reach.visited)
     return reach.places
+
+
+def leads_to_hearing(net: Net, task: str, event_type: str) -> bool:
+    """Tell whether a running task may come to where an event of a type is taken.
+
+    That is the task itself, which may yet wait for it, or one to which a token that it gives comes.
+    """
+    hearing = wiring_of(net).heard.get(event_type, ())
+    if task in hearing:
+        return True
+    targets = dict.fromkeys(arc.place for id_ in hearing for arc in net.numbered[id_].task.inputs)
+    ways = _known(net, (_NO_JOIN, tuple(targets))).places
+    return any(given in ways for given in wiring_of(net).leads_to[task])
 
 
 def leads_to(net: Net, task: str, place: str) -> bool:
@@ -67,6 +74,17 @@ def ahead(work: Working) -> Iterator[tuple[Firing, tuple[str, ...]]]:
             yield firing, tuple(branch.place for task in watches for branch in task.outputs)
         else:
             yield firing, work.wiring.leads_to[firing.task]
+
+
+def _known(net: Net, question: _Question) -> Reach:
+    kept = _KEPT.setdefault(net, {})
+    reach = kept.get(question)
+    if reach is None:
+        reach = _found(net, *question)
+        if (len(kept) + 1) * len(net.places) > MAX_KEPT_PLACES:
+            kept.clear()
+        kept[question] = reach
+    return reach
 
 
 def _found(net: Net, join: str, targets: tuple[str, ...]) -> Reach:

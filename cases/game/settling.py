@@ -11,21 +11,19 @@ from cases.game import holding
 from cases.game.budget import count_look, count_visits
 from cases.game.completing import close, park
 from cases.game.firing import fire
-from cases.game.leftovers import keep_event, note_untaken
-from cases.game.listening import Listener, hear, running_listeners, takes
+from cases.game.kept import holds_too_many_events
+from cases.game.leftovers import keep_event, let_go, note_untaken
+from cases.game.offering import fire_outcome, fire_waiting, offer
 from cases.game.rounds import go_on_with_rounds
-from cases.game.starting import anchors, chosen, prepare, startable
+from cases.game.starting import anchors_to_ask, prepare
 from cases.game.working import Working
+from cases.limits import MAX_WAITING
 from cases.net import NumberedTask
-from cases.state import CaseStatus, Token
+from cases.state import CaseStatus
 from cases.trace import TraceKind
 
 # So many looks at tasks that can't start are counted at a time.
 _MANY_LOOKS = 50
-
-# What takes an event: a running firing, or a task, the token by which it starts, and all that
-# could have started.
-_Taker = Listener | tuple[NumberedTask, Token | None, list[NumberedTask]]
 
 
 def settle(work: Working) -> None:
@@ -35,8 +33,8 @@ def settle(work: Working) -> None:
             _fire_automatic(work)
             or (work.rounds and go_on_with_rounds(work))
             or (work.wiring.late and _fire_late(work))
-            or (work.outcomes and _fire_outcome(work))
-            or (work.waiting and _fire_waiting(work))
+            or (work.outcomes and fire_outcome(work))
+            or (work.waiting and fire_waiting(work))
         ):
             _see_whether_that_was_all(work)
             break
@@ -45,6 +43,9 @@ def settle(work: Working) -> None:
 def take_event(work: Working, event: Event) -> None:
     if work.holding:
         holding.hear(work, event)
+    if work.status is CaseStatus.PARKED and holds_too_many_events(work, MAX_WAITING - 1):
+        let_go(work, event)
+        return
     # What waited before did so in vain, and nothing has moved since: only this one is new.
     index = keep_event(work, event)
     if work.status is not CaseStatus.OPEN:
@@ -53,19 +54,6 @@ def take_event(work: Working, event: Event) -> None:
         settle(work)
     elif event.type not in TRANSIENT_EVENTS and event.type not in work.wiring.fleeting:
         note_untaken(work, event, TraceKind.WAITING)
-
-
-def offer(work: Working, index: int, *, kept: bool = False) -> bool:
-    """Give a waiting event to what takes it, if there is anything."""
-    event = work.waiting[index]
-    taker = _taker(work, event, kept=kept)
-    if taker is None:
-        return False
-    del work.waiting[index]
-    work.consumed.append(event.id)
-    work.unfed = work.visited = 0
-    _give(work, taker, event, event.id)
-    return True
 
 
 def _fire_automatic(work: Working) -> bool:
@@ -87,53 +75,19 @@ def _fire_late(work: Working) -> bool:
 
 def _fire_by_itself(work: Working, entry: NumberedTask) -> bool:
     """Fire an automatic task, if it may start and its guard lets it."""
-    for anchor in anchors(work, entry):
+    for anchor in anchors_to_ask(work, entry):
         token = work.marking.last_to_come(entry, anchor)
         event = None if token is None else token.event
         if entry.task.guard is not None:
-            count_look(work, entry.task.guard)
-            if not work.holds(entry, event, None if anchor is None else anchor.thread):
+            thread = None if anchor is None else anchor.thread
+            count_look(work, entry.task.guard, event, thread)
+            if not work.holds(entry, event, thread):
                 continue
         work.marking.look_again([entry.order])  # there may be tokens for one more firing
         prepare(work, entry.task, anchor)
         fire(work, entry, [entry], event, token.cause if token else None, anchor)
         return True
     return False
-
-
-def _fire_outcome(work: Working) -> bool:
-    for index, outcome in enumerate(work.outcomes):
-        taker = _taker(work, outcome.event)
-        if taker is not None:
-            del work.outcomes[index]
-            _give(work, taker, outcome.event, outcome.cause)
-            return True
-    return False
-
-
-def _fire_waiting(work: Working) -> bool:
-    return any(offer(work, index, kept=True) for index in range(len(work.waiting)))
-
-
-def _taker(work: Working, event: Event, *, kept: bool = False) -> _Taker | None:
-    """Return what takes an event: the first in declared order, of one task the oldest."""
-    enabled = startable(work, event.type, kept=kept)
-    start = chosen(work, enabled, event)
-    if work.running:
-        listeners = running_listeners(work, event.type)
-        listener = next((one for one in listeners if takes(work, one, event)), None)
-        if listener is not None and (start is None or listener.before(start[0])):
-            return listener
-    return None if start is None else (*start, enabled)
-
-
-def _give(work: Working, taker: _Taker, event: Event, cause: str | None) -> None:
-    if isinstance(taker, Listener):
-        hear(work, taker, event, cause)
-        return
-    entry, token, enabled = taker
-    prepare(work, entry.task, token)
-    fire(work, entry, enabled, event, cause, token)
 
 
 def _see_whether_that_was_all(work: Working) -> None:

@@ -7,7 +7,7 @@ None in a case that has none, where the oldest tokens are taken.
 from collections.abc import Iterable, Iterator, Sequence
 
 from cases.events import Event
-from cases.game.budget import count_visits
+from cases.game.budget import count_look, count_visits
 from cases.game.instances import holds_back
 from cases.game.locks import is_free
 from cases.game.or_join import awaits_nothing
@@ -31,6 +31,37 @@ def anchors(work: Working, entry: NumberedTask) -> Iterable[Token | None]:
     if marking.threads:
         return _by_thread(work, entry, special=special)
     return _THE_OLDEST if not special or _has_all(work, entry.task, None) else ()
+
+
+def anchors_to_ask(work: Working, entry: NumberedTask) -> Iterable[Token | None]:
+    """Return the tokens by which an automatic task asks its guard, the oldest first.
+
+    Where the guard reads what events say, each token has its own word: one that is refused does not
+    stand in the way of those behind it. A join asks by the event that came last (`last_to_come`),
+    each token with the oldest of its other places; an OR or partial one by the oldest alone.
+    """
+    if not work.wiring.by_token[entry.order]:
+        return anchors(work, entry)
+    if entry.only_input is not None and len(work.marking.tokens.get(entry.only_input, ())) < 2:
+        return anchors(work, entry)
+    return _by_token(work, entry)
+
+
+def _by_token(work: Working, entry: NumberedTask) -> Iterator[Token]:
+    """Yield the tokens by which a task may start, of those of one thread and event the oldest."""
+    task, marking, special = entry.task, work.marking, work.wiring.special[entry.order]
+    if not marking.enabled(entry) or (special and not _is_let(work, task)):
+        return
+    seen: set[tuple[int | None, int]] = set()  # only asked, never walked
+    for token in sorted(marking.resting(task), key=lambda one: one.id):
+        taken = marking.taken_with(task, token)
+        count_visits(work, 1 + len(taken))
+        if not taken:
+            continue
+        asked = token.thread, id(max(taken, key=lambda one: one.id).event)
+        if asked not in seen and (not special or _has_all(work, task, token)):
+            seen.add(asked)
+            yield token
 
 
 def _by_thread(work: Working, entry: NumberedTask, *, special: bool) -> Iterator[Token]:
@@ -70,15 +101,26 @@ def startable(work: Working, event_type: str, *, kept: bool = False) -> list[Num
 
 def chosen(work: Working, entries: Sequence[NumberedTask], event: Event | None) -> Start | None:
     """Return the first task whose guard holds, asked with the facts of each of its threads."""
-    if not work.marking.threads:
-        entry = work.chosen(entries, event)
-        return None if entry is None else (entry, None)
     for entry in entries:
-        guard = entry.task.guard
-        for token in anchors(work, entry):
-            thread = None if token is None else token.thread
-            if guard is None or guard.holds(work.facts(event, thread)):
-                return entry, token
+        tokens = anchors(work, entry) if work.marking.threads else _THE_OLDEST
+        start = first_let(work, entry, tokens, event)
+        if start is not None:
+            return start
+    return None
+
+
+def first_let(
+    work: Working, entry: NumberedTask, tokens: Iterable[Token | None], event: Event | None
+) -> Start | None:
+    """Return a task with the first of some tokens in whose thread its guard holds."""
+    guard = entry.task.guard
+    for token in tokens:
+        if guard is None:
+            return entry, token
+        thread = None if token is None else token.thread
+        count_look(work, guard, event, thread)
+        if guard.holds(work.facts(event, thread)):
+            return entry, token
     return None
 
 

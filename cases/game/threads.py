@@ -36,7 +36,7 @@ def set_in_thread(work: Working, thread: int, name: str, value: JSON) -> None:
     """Set a value of a thread's own data."""
     known = work.threads[thread]
     work.threads[thread] = replace(known, data={**known.data, name: value})
-    work.marking.look_again(work.net.guarded)
+    work.changed(f"thread.{name}")
 
 
 def thread_of(work: Working, tokens: Sequence[Token]) -> int | None:

@@ -2,8 +2,9 @@
 
 They are never stored. `after` counts from the moment when the token came or the task started, and
 `at` is a time in the case data, so both are absolute and come out the same however often they are
-asked for. A token inside a task has no deadlines until it rests again; those that are overdue by
-then are due at once.
+asked for. A task that joins several places waits from when it had enough of them: from the last
+token to come of those that it would take. A token inside a task has no deadlines until it rests
+again; those that are overdue by then are due at once.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,7 +13,8 @@ from datetime import datetime
 
 from cases.data import moment_of
 from cases.expressions.fields import Facts
-from cases.net import Net, NumberedTask, Timing
+from cases.game.marking import Marking
+from cases.net import Join, Net, NumberedTask, Task, Timing
 from cases.state import Firing, Token
 from cases.values import JSON
 
@@ -47,13 +49,16 @@ def all_timers(
     tokens: Mapping[str, tuple[Token, ...]],
     running: Mapping[int, Firing],
     data: Mapping[str, JSON],
+    marking: Marking | None = None,
 ) -> Iterator[Timer]:
-    """Yield all that time alone can set off; unsorted.
+    """Yield all that time alone can set off for some tokens and running firings; unsorted.
 
-    A deadline of a token is among them also when its task can't take that token as the case stands.
+    A deadline of a token is among them also when its task can't take that token as the case stands,
+    but for a join, which has one when its places are filled: `marking` is where it looks for them,
+    if not among the tokens given.
     """
     if net.timers:
-        yield from _of_tokens(net, tokens, data)
+        yield from _of_tokens(net, tokens, data, marking)
     for firing in running.values():
         retry = firing.retry
         if retry is not None and retry.due is not None and not firing.pending:
@@ -62,17 +67,48 @@ def all_timers(
             yield from _of_firing(net, firing, data)
 
 
+def due_of_token(
+    marking: Marking | None, entry: NumberedTask, token: Token, data: Mapping[str, JSON]
+) -> datetime | None:
+    """Return when a deadline of a token is due, if it has that one, and it is not over."""
+    timing = entry.task.timing
+    if timing is None or entry.task.id in token.fired:
+        return None
+    since: datetime | None = token.since
+    if entry.only_input is None and marking is not None:
+        since = _filled_since(marking, entry.task, token)
+    return None if since is None else _due_at(timing, since, data)
+
+
 def _of_tokens(
-    net: Net, tokens: Mapping[str, tuple[Token, ...]], data: Mapping[str, JSON]
+    net: Net,
+    tokens: Mapping[str, tuple[Token, ...]],
+    data: Mapping[str, JSON],
+    marking: Marking | None,
 ) -> Iterator[Timer]:
     for place, resting in tokens.items():
         for entry in net.timers.get(place, ()):
+            if marking is None and entry.only_input is None:
+                marking = Marking(net, tokens)
             for token in resting:
-                if entry.task.id in token.fired or entry.task.timing is None:
-                    continue
-                due = _due_at(entry.task.timing, token.since, data)
+                due = due_of_token(marking, entry, token, data)
                 if due is not None:
                     yield Timer(due, entry, token=token)
+
+
+def _filled_since(marking: Marking, task: Task, token: Token) -> datetime | None:
+    """Return when the last token came that a join had to wait for, if this is the token it is by.
+
+    That is the first of those that it would take, so that a join has one timer, not one for each.
+    """
+    taken = marking.taken_with(task, token)
+    if not taken or taken[0].id != token.id:
+        return None
+    came: dict[str, datetime] = {}
+    for one in taken:
+        came[one.place] = max(came.get(one.place, one.since), one.since)
+    needed = task.threshold if task.join is Join.PARTIAL else len(came)
+    return sorted(came.values())[:needed][-1]
 
 
 def _of_firing(net: Net, firing: Firing, data: Mapping[str, JSON]) -> Iterator[Timer]:

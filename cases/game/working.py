@@ -14,7 +14,7 @@ from cases.expressions.guards import Verdict
 from cases.game.marking import Marking
 from cases.limits import MAX_TRACED_LEAVES
 from cases.net import Net, NumberedTask
-from cases.state import ActionKey, CaseState, Held, Thread, Token
+from cases.state import ActionKey, CaseState, Firing, Held, Thread, Token
 from cases.trace import TraceEntry, TraceKind
 from cases.values import JSON
 
@@ -34,6 +34,7 @@ class Working:
         self.consumed: list[str] = []
         self.marking = Marking(net, state.tokens, state.threads)
         self.wiring = self.marking.wiring
+        self.news = self.marking.news
         self.running = dict(state.running)
         self.beside = dict(state.beside)
         self.holding: Mapping[ActionKey, Held] = state.holding
@@ -90,6 +91,16 @@ class Working:
             depth=self.depth,
         )
 
+    def run(self, firing: Firing) -> None:
+        """Have a firing run, or go on as it is now."""
+        self.running[firing.number] = firing
+        self.news.firing_went_on(firing.number)
+
+    def changed(self, field: str) -> None:
+        """Look again at what asks for a field: `data.NAME`, `thread.NAME`, label or confidence."""
+        self.news.field_set(field)
+        self.marking.look_again(self.wiring.readers.get(field, ()))
+
     def facts(self, event: Event | None, thread: int | None = None) -> Facts:
         """Return what guards may ask for while an event is taken in a thread of control."""
         own = NO_DATA if thread is None else self.thread_data(thread)
@@ -105,18 +116,6 @@ class Working:
         if known.parent is None:
             return known.data
         return {**self.thread_data(known.parent), **known.data}
-
-    def chosen(self, enabled: Sequence[NumberedTask], event: Event | None) -> NumberedTask | None:
-        """Return the first task whose guard holds."""
-        facts = None
-        for entry in enabled:
-            guard = entry.task.guard
-            if guard is None:
-                return entry
-            facts = facts or self.facts(event)
-            if guard.holds(facts):
-                return entry
-        return None
 
     def holds(self, entry: NumberedTask, event: Event | None, thread: int | None) -> bool:
         """Tell whether a task's guard lets it start in a thread of control."""
@@ -138,6 +137,18 @@ class Working:
                 room -= len(guard.leaves)
                 explained.append((task, guard.explain(facts)))
         return tuple(explained)
+
+    def tell_thread(self, note: TraceEntry, thread: int | None) -> None:
+        """Note in which thread of control something happens, and what it was made for."""
+        note.thread = thread
+        if thread is not None and thread in self.threads:
+            data = self.thread_data(thread)
+            note.number, note.item = data.get("number"), data.get("item")
+
+    def tell_withdrawn(self, gone: Sequence[str]) -> None:
+        """Note what can't happen any more with what was noted last, since that is the cause."""
+        if self.trace and gone:
+            self.trace[-1].withdrawn = (*self.trace[-1].withdrawn, *gone)
 
     def note(
         self,

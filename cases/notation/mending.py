@@ -57,7 +57,7 @@ def _mend_state(spec: Any, kind: str, place: list[str | int]) -> None:
     if "when" in place[2:]:
         _remove(spec, place[: place.index("when", 2) + 1])
     elif action is not None:
-        _replace(spec, action, "classify")
+        _replace_action(spec, action)
     elif kind == "extra_forbidden" or place[-1] in ("about", "final", "to"):
         _remove(spec, place)
     elif place[-1] == "event":
@@ -75,7 +75,7 @@ def _mend_node(spec: Any, kind: str, place: list[str | int], depth: int) -> None
     if "when" in place[depth:]:
         _remove(spec, place[: place.index("when", depth) + 1])
     elif action is not None:
-        _replace(spec, action, "classify")
+        _replace_action(spec, action)
     elif kind == "extra_forbidden":
         _remove(spec, place)
     elif place[depth : depth + 1] == ["deadlines"] and len(place) > depth + 1:
@@ -84,6 +84,13 @@ def _mend_node(spec: Any, kind: str, place: list[str | int], depth: int) -> None
         _replace(spec, place, {})
     else:
         _remove(spec, place[: depth + 1])
+
+
+def _replace_action(spec: Any, place: list[str | int]) -> None:
+    """Put an action in the place of a wrong one that needs nothing but a label."""
+    _replace(spec, place, "classify")
+    if not spec.get("labels"):
+        spec["labels"] = {"mended": ""}
 
 
 def _action_place(place: list[str | int], depth: int) -> list[str | int] | None:

@@ -46,16 +46,19 @@ def _problem_of(detail: ErrorDetails, notation: type[BaseModel]) -> Problem:
     if kind == "value_error":
         return Problem(place_of(place), str(context["error"]))
     if kind == "enum":
-        names = re.findall(r"'([^']*)'", str(context["expected"]))
+        names = expected_names(context)
         message = f"must be one of {', '.join(names)}, not {_given(given)}"
         return Problem(place_of(place), message, nearest(given, names))
     if place and place[-1] == "[key]":
-        return Problem(place_of(place[:-1]), f"this key {_wanted(kind, context)}")
+        return Problem(place_of(place[:-1]), f"this key {wanted(kind, context)}")
     if kind in _SIZES:
-        return Problem(place_of(place), _wanted(kind, context))
-    return Problem(place_of(place), f"{_wanted(kind, context)}, not {_given(given)}")
+        return Problem(place_of(place), wanted(kind, context))
+    if kind in _NO_MODEL and _has_short_form(notation, place):
+        return Problem(place_of(place), f"must be text or a mapping, not {_given(given)}")
+    return Problem(place_of(place), f"{wanted(kind, context)}, not {_given(given)}")
 
 
+_NO_MODEL = ("model_type", "model_attributes_type")
 _SIZES = ("too_short", "too_long", "string_too_short", "string_too_long")
 
 _WANTED = {
@@ -69,13 +72,17 @@ _WANTED = {
     "model_type": "must be a mapping",
     "model_attributes_type": "must be a mapping",
     "string_too_short": "must not be empty",
+    "string_pattern_mismatch": "has characters that are not allowed here",
 }
 
 
-def _wanted(kind: str, context: Mapping[str, Any]) -> str:
-    """Return what pydantic wanted, in words.  Any: pydantic's own type for the context."""
+def wanted(kind: str, context: Mapping[str, Any]) -> str:
+    """Return what pydantic wanted of a value, in words.
+
+    Any: pydantic's own type for the context.
+    """
     if kind == "string_pattern_mismatch":
-        return _PATTERNS.get(str(context["pattern"]), f"must match {context['pattern']}")
+        return _PATTERNS.get(str(context["pattern"]), _WANTED[kind])
     if kind == "string_too_long":
         return f"must have at most {context['max_length']} characters"
     if kind == "too_long":
@@ -86,6 +93,12 @@ def _wanted(kind: str, context: Mapping[str, Any]) -> str:
         bound = context.get("ge", context.get("le"))
         return f"must be {'at least' if 'ge' in context else 'at most'} {bound:g}"
     return _WANTED.get(kind, "has the wrong type")
+
+
+def expected_names(context: Mapping[str, Any]) -> list[str]:
+    """Return the words of which pydantic wanted one.  Any: as in `wanted`."""
+    # It tells the members of an enumeration as Python shows them: <Tls.PLAIN: 'plain'>.
+    return re.findall(r"'([^']*)'", str(context["expected"]))
 
 
 def _given(value: object) -> str:
@@ -107,13 +120,22 @@ _PATTERNS = {
 
 def _keys_at(notation: type[BaseModel], place: Place) -> list[str]:
     """Return the keys that the model at a place knows, as they are written."""
-    found: Any = notation  # Any: annotations are of no one type
-    for part in place:
-        found = _below(found, part)
-    model = _model_in(found)
+    model = _model_at(notation, place)
     if model is None:
         return []
     return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _has_short_form(notation: type[BaseModel], place: Place) -> bool:
+    """Tell whether what stands at a place may be a text instead of a mapping."""
+    return hasattr(_model_at(notation, place), "_short_form")
+
+
+def _model_at(notation: type[BaseModel], place: Place) -> type[BaseModel] | None:
+    found: Any = notation  # Any: annotations are of no one type
+    for part in place:
+        found = _below(found, part)
+    return _model_in(found)
 
 
 def _below(annotation: Any, part: str | int) -> Any:

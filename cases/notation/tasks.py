@@ -2,7 +2,7 @@
 
 Every node says where it leads. An arrow from one task straight to another runs through a condition
 that nobody has to name. These models hold shapes and types; what needs the whole definition to be
-judged is in `task_checks`.
+judged is in `checks`.
 """
 
 from collections.abc import Mapping
@@ -132,7 +132,10 @@ class Arrow(Model):
     @model_validator(mode="after")
     def _has_one_number(self) -> Self:
         if self.each is not None and self.times != 1:
-            raise ValueError("needs times or each, not both")
+            raise ValueError(
+                "has both times and each: `times` makes so many tokens, `each` one for each item "
+                "of a list; take one of the two away"
+            )
         return self
 
     @classmethod

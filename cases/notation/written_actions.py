@@ -156,7 +156,7 @@ class Action(Model):
         short: Mapping[str, object] = {"classify": {}, "close": "closed", "compensate": {}}
         if isinstance(value, str):
             return {value: short.get(value)}
-        if isinstance(value, dict) and len(value) == 1:
+        if isinstance(value, dict) and all(value.get(name) is None for name in _ACTIONS):
             # `{classify: }` and `{close: }` are what an editor leaves of the short forms.
             return {key: short.get(key) if item is None else item for key, item in value.items()}
         return value
@@ -165,16 +165,21 @@ class Action(Model):
     def _is_one_thing(self) -> Self:
         given = [name for name in _ACTIONS if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError(f"needs exactly one of {', '.join(_ACTIONS)}")
+            names = ", ".join(_ACTIONS)
+            if len(given) > 1:
+                several = " and ".join(given)
+                raise ValueError(f"has {several}: write each as an action of its own, with its `-`")
+            raise ValueError(f"needs exactly one of {names}")
         if self.block and given[0] not in _BLOCKING:
-            raise ValueError(f"block is for reply and notify, not for {given[0]}")
+            raise ValueError(f"block is for reply and notify, not for {given[0]}: take it away")
         if self.block and self.reply is not None and self.reply.hold is not None:
             raise ValueError("block and hold exclude each other: a held reply runs beside the case")
         holds = self.block or given[0] not in _BLOCKING
         if self.retry is not None and not (given[0] in _RETRIED and holds):
             raise ValueError("retry is for classify, run, and a reply or a notice with block")
         if self.undo and given[0] not in _UNDONE:
-            raise ValueError(f"undo is for {', '.join(_UNDONE)}, not for {given[0]}")
+            allowed = ", ".join(_UNDONE)
+            raise ValueError(f"undo is for {allowed}, not for {given[0]}: take it away")
         return self
 
     @classmethod

@@ -5,13 +5,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from cases.events import Event
+from cases.game.marking import Marking
 from cases.game.timers import Timer, all_timers
 from cases.game.working import Working
-from cases.net import Net, Task
-from cases.outlook.obstacles import obstacles, startable_now
+from cases.net import Net
+from cases.outlook.kept import why_kept
+from cases.outlook.obstacles import obstacles, startable_now, unset_time
 from cases.outlook.under_way import next_try, under_way
-from cases.state import Beside, CaseState, CaseStatus, Firing, Held, Token
+from cases.outlook.words import does, told_thread
+from cases.state import CaseState, CaseStatus, Firing, Held, Token
 from cases.values import JSON, shown, shown_text
+
+# Of more kept events than these a person is told no reasons.
+MAX_EXPLAINED = 20
 
 # What is asked here does not depend on the time.
 _NO_TIME = datetime.min.replace(tzinfo=UTC)
@@ -50,7 +56,8 @@ def deadlines(net: Net, state: CaseState) -> tuple[PendingDeadline, ...]:
     """
     if state.status is not CaseStatus.OPEN:
         return ()
-    timers = list(all_timers(net, state.tokens, state.running, state.data))
+    marking = Marking(net, state.tokens, state.threads)
+    timers = list(all_timers(net, state.tokens, state.running, state.data, marking))
     if any(_may_be_held_back(timer) for timer in timers):
         work = Working(net, state, _NO_TIME)
         timers = [
@@ -75,11 +82,11 @@ def _pending(net: Net, timer: Timer) -> PendingDeadline:
     task, token, firing = timer.entry.task, timer.token, timer.firing
     if token is not None:
         place = net.places[token.place].state
-        return PendingDeadline(task.id, place, timer.due, _does(net, task), token.id)
+        return PendingDeadline(task.id, place, timer.due, does(net, task), token.id)
     number = None if firing is None else firing.number
     places = () if firing is None else firing.tokens
     state = ", ".join(dict.fromkeys(net.places[held.place].state for held in places))
-    text = next_try(net, firing) if timer.retry and firing is not None else _does(net, task)
+    text = next_try(net, firing) if timer.retry and firing is not None else does(net, task)
     return PendingDeadline(task.id, state, timer.due, text, None, number)
 
 
@@ -94,8 +101,9 @@ def outlook(net: Net, state: CaseState) -> tuple[dict[str, JSON], ...]:
     A token at rest: {state, since, waits_for: [{event, when, does, task}], deadlines: [...]}; a
     task that could not take its event yet says why in `held_back`, a list of reasons. Tasks that
     start by themselves and have not are in the token's own `held_back`: [{task, does, why}]. A
-    token of a thread of control names it as `thread`. A token inside a task: see `under_way`. A
-    reply that is held: {state, held, due, task, firing}.
+    token of a thread of control names it as `thread`, with its `number` among those that began with
+    it and the `item` that it was made for. A token inside a task: see `under_way`. A reply that is
+    held: {state, held, due, task, firing}.
     """
     if state.status is not CaseStatus.OPEN:
         return ()
@@ -108,7 +116,7 @@ def outlook(net: Net, state: CaseState) -> tuple[dict[str, JSON], ...]:
         for tokens in state.tokens.values()
         for token in tokens
     ]
-    inside = [_running(net, state, firing) for firing in state.running.values()]
+    inside = [_running(work, state, firing) for firing in state.running.values()]
     return (*resting, *inside, *map(_as_held, state.holding.values()))
 
 
@@ -126,14 +134,15 @@ def state_names(net: Net, state: CaseState) -> tuple[str, ...]:
     return tuple(dict.fromkeys(net.places[place].state for place in (*state.tokens, *held)))
 
 
-def waiting(state: CaseState) -> tuple[Event, ...]:
-    """Return the events that nothing has taken yet, oldest first."""
-    return state.waiting
-
-
-def pending_actions(state: CaseState) -> tuple[Beside, ...]:
-    """Return the actions that run beside the case and have not ended."""
-    return tuple(state.beside.values())
+def waiting(net: Net, state: CaseState) -> tuple[tuple[Event, Sequence[str]], ...]:
+    """Return the events that nothing has taken yet, oldest first, each with why that is so."""
+    if not state.waiting:
+        return ()
+    work = Working(net, state, _NO_TIME)
+    return tuple(
+        (event, why_kept(work, event) if index < MAX_EXPLAINED else ())
+        for index, event in enumerate(state.waiting)
+    )
 
 
 def _at_rest(work: Working, token: Token, pending: Sequence[PendingDeadline]) -> dict[str, JSON]:
@@ -143,8 +152,7 @@ def _at_rest(work: Working, token: Token, pending: Sequence[PendingDeadline]) ->
         "waits_for": list(_waits(work, token.place)),
         "deadlines": [one.to_json() for one in pending],
     }
-    if token.thread is not None:
-        told["thread"] = token.thread
+    told |= told_thread(work, token.thread)
     held_back = list(_held_back(work, token.place))
     if held_back:
         told["held_back"] = held_back
@@ -161,7 +169,7 @@ def _waits(work: Working, place: str) -> Iterator[dict[str, JSON]]:
         yield {
             "event": task.event_type,
             "when": None if task.guard is None else shown_text(task.guard.text),
-            "does": _does(net, task),
+            "does": does(net, task),
             "task": task.id,
             **({"held_back": list(why)} if why else {}),
         }
@@ -175,15 +183,22 @@ def _held_back(work: Working, place: str) -> Iterator[dict[str, JSON]]:
         entry = work.net.tasks[order]
         why = obstacles(work, entry)
         if why:
-            yield {"task": entry.task.id, "does": _does(work.net, entry.task), "why": list(why)}
+            yield {"task": entry.task.id, "does": does(work.net, entry.task), "why": list(why)}
 
 
-def _running(net: Net, state: CaseState, firing: Firing) -> dict[str, JSON]:
+def _running(work: Working, state: CaseState, firing: Firing) -> dict[str, JSON]:
     """Return what goes on in a running task, with the deadlines that run beside it."""
+    net = work.net
     timers = all_timers(net, {}, {firing.number: firing}, state.data)
     watching = [_pending(net, one).to_json() for one in sorted(timers, key=lambda one: one.order)]
-    told = under_way(net, firing)
-    return {**told, "deadlines": watching} if watching else told
+    told = {**under_way(net, firing), **told_thread(work, firing.thread)}
+    held_back: list[JSON] = [
+        {"task": entry.task.id, "does": does(net, entry.task), "why": [unset]}
+        for entry in (net.watching.get(firing.task, ()) if firing.parent is None else ())
+        if (unset := unset_time(work, entry.task.timing))
+    ]
+    more: dict[str, JSON] = {"deadlines": watching, "held_back": held_back}
+    return told | {name: listed for name, listed in more.items() if listed}
 
 
 def _as_held(held: Held) -> dict[str, JSON]:
@@ -194,12 +209,3 @@ def _as_held(held: Held) -> dict[str, JSON]:
         "task": held.task,
         "firing": held.firing,
     }
-
-
-def _does(net: Net, task: Task) -> str:
-    """Return what a task does and where it leads, as `reply thanks, then closed`."""
-    actions = ", ".join(str(planned.action) for planned in task.actions)
-    if task.keeps_visit:
-        return actions
-    to = ", ".join(dict.fromkeys(net.places[branch.place].state for branch in task.outputs))
-    return f"{actions}, then {to}" if actions else f"then {to}"

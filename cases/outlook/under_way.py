@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from cases.actions import Action
 from cases.game.listening import waits_in_until
 from cases.net import Listening, Net
+from cases.outlook.words import leads
 from cases.state import Firing, Group
 from cases.values import JSON, shown, shown_text
 
@@ -12,7 +13,7 @@ from cases.values import JSON, shown, shown_text
 def under_way(net: Net, firing: Firing) -> dict[str, JSON]:
     """Return as JSON what goes on in a running firing; what does not concern it is left out.
 
-    {state, since, doing, task, firing}, and where there are such: thread, instance_of, instances
+    {state, since, doing, task, firing}, and where there are such: instance_of, instances
     {of, running, done, waiting, passed}, waits_for [{event, when}], retry {tries, due}.
     """
     task = net.numbered[firing.task].task
@@ -24,8 +25,6 @@ def under_way(net: Net, firing: Firing) -> dict[str, JSON]:
         "task": task.id,
         "firing": firing.number,
     }
-    if firing.thread is not None:
-        told["thread"] = firing.thread
     if firing.parent is not None:
         told["instance_of"] = firing.parent
     if firing.group is not None:
@@ -62,18 +61,19 @@ def _waited(net: Net, firing: Firing) -> Iterator[dict[str, JSON]]:
     """Yield the event that a firing waits for, or the one that adds an instance to it."""
     task = net.numbered[firing.task].task
     if task.until is not None and waits_in_until(task, firing):
-        yield _event(task.until)
+        own_end = "this instance ends" if firing.parent is not None else "ends"
+        yield _event(task.until, (firing.parent is None and leads(net, task)) or own_end)
     add = None if task.instances is None else task.instances.add
     if add is not None and firing.group is not None and firing.group.done < firing.group.made:
-        yield {**_event(add), "does": "one instance more"}
+        yield _event(add, "one instance more")
 
 
-def _event(listening: Listening) -> dict[str, JSON]:
+def _event(listening: Listening, does: str) -> dict[str, JSON]:
     guard = listening.guard
     return {
         "event": listening.event_type,
         "when": None if guard is None else shown_text(guard.text),
-        "does": "goes on",
+        "does": does,
     }
 
 

@@ -12,9 +12,9 @@ from cases.actions import Action, Classify, SetData, Subcase
 from cases.expressions.guards import Guard, TwoFields
 from cases.net import Net, Split, Task
 from cases.soundness.moves import Marking, Moves
+from cases.soundness.telling import Problem
 from cases.soundness.verdict import Kind, Severity
 
-Problem = tuple[Kind, Severity]
 Way = tuple[str, ...]
 Found = dict[Problem, tuple[Way, Marking]]
 
@@ -68,7 +68,7 @@ def certain_ways(moves: Moves, search: Search, starts: list[Marking]) -> Found:
                 continue
             after = (move.after, asked)
             came[after] = (node, move.task)
-            if search.has_grown(move.after, _before(came, after)):
+            if not moves.is_end(move.after) and search.has_grown(move.after, _before(came, after)):
                 grown = (Kind.UNBOUNDEDNESS, Severity.ERROR)
                 if grown in search.wanted:
                     found.setdefault(grown, (_way_to(came, after), move.after))

@@ -2,11 +2,12 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from cases.net import Join, Net, Task, Trigger
-from cases.soundness.certain import Problem, Search, Way, certain_ways, is_certain
+from cases.soundness.certain import Search, Way, certain_ways, is_certain
 from cases.soundness.moves import Marking, Moves
+from cases.soundness.telling import Problem, dead_tasks, finding_at
 from cases.soundness.verdict import Finding, Kind, Report, Severity, verdict_of
 
 MAX_MARKINGS = 200_000
@@ -78,8 +79,7 @@ def _made_certain(
     if not finding.possible or problem not in ways:
         return finding
     way, marking = ways[problem]
-    place = _place_of(moves, problem, marking)
-    return replace(finding, witness=way, place=place, possible=False)
+    return finding_at(moves, problem, marking, way, possible=False)
 
 
 def _explored(
@@ -111,6 +111,9 @@ def _explored(
             if move.after in seen.came:
                 continue
             seen.came[move.after] = (marking, move.task)
+            if moves.is_end(move.after):  # however many tokens it has, it comes to no more
+                todo.append(move.after)
+                continue
             if growth.is_endless(move.after, seen.earlier(move.after)):
                 first = _first_grown(seen, move.after)
                 seen.grown = (first, seen.way_to(first))
@@ -197,21 +200,23 @@ def _findings(moves: Moves, seen: _Seen) -> Iterator[Finding]:
     if seen.grown is not None:
         seen.complete = False
         marking, way = seen.grown
-        problem = (Kind.UNBOUNDEDNESS, Severity.ERROR)
-        yield _finding(moves, problem, _place_of(moves, problem, marking), way)
+        yield _found(moves, (Kind.UNBOUNDEDNESS, Severity.ERROR), marking, way)
         return
     told: set[Problem] = set()
     for marking, problems in _problems(moves, seen).items():
         for problem in problems:
             if problem not in told:
                 told.add(problem)
-                place = _place_of(moves, problem, marking)
-                yield _finding(moves, problem, place, seen.way_to(marking))
+                yield _found(moves, problem, marking, seen.way_to(marking))
     if seen.complete:
         running = moves.running_tasks()
-        for entry in moves.net.tasks:
-            if entry.task.id not in seen.fired and not _is_unseen_watch(running, entry.task):
-                yield Finding(Kind.DEAD_TASK, Severity.ERROR, entry.task.id, _MESSAGES[_DEAD_TASK])
+        never = [entry.task for entry in moves.net.tasks if entry.task.id not in seen.fired]
+        dead = [task for task in never if not _is_unseen_watch(running, task)]
+        yield from dead_tasks(moves, seen.came, dead)
+
+
+def _found(moves: Moves, problem: Problem, marking: Marking, way: Way) -> Finding:
+    return finding_at(moves, problem, marking, way, possible=not is_certain(moves.net, way))
 
 
 def _is_unseen_watch(running: frozenset[str], task: Task) -> bool:
@@ -258,39 +263,3 @@ def _endless(seen: _Seen) -> list[Marking]:
                 good.add(earlier)
                 todo.append(earlier)
     return [marking for marking in seen.came if marking not in good]
-
-
-def _place_of(moves: Moves, problem: Problem, marking: Marking) -> str:
-    """Return in words what a problem at a marking is about."""
-    if problem[0] is Kind.UNBOUNDEDNESS:
-        return moves.shown(one for one in marking if marking.count(one) > 1)
-    if problem[0] is Kind.IMPROPER_COMPLETION:
-        return moves.shown([one for one in marking if one not in moves.final] or marking)
-    return moves.shown(marking)
-
-
-_DEAD_TASK = (Kind.DEAD_TASK, Severity.ERROR)
-_MESSAGES: dict[Problem, str] = {
-    (Kind.UNBOUNDEDNESS, Severity.ERROR): (
-        "collects tokens without end: join the branches that lead here, or end one"
-    ),
-    (Kind.NO_WAY_OUT, Severity.ERROR): (
-        "no way leads out: add an event, a deadline or a task that leads on, or make it final"
-    ),
-    (Kind.DEADLOCK, Severity.ERROR): (
-        "the case can stop here for ever: nothing can fire and it is not at its end"
-    ),
-    (Kind.IMPROPER_COMPLETION, Severity.ERROR): (
-        "the end can be reached a second time: join the branches before it"
-    ),
-    (Kind.IMPROPER_COMPLETION, Severity.WARNING): (
-        "is withdrawn when the case ends: cancel it, or join it before the end"
-    ),
-    (Kind.LIVELOCK, Severity.ERROR): "goes on for ever: no way leads from here to an end",
-    _DEAD_TASK: "never fires, whatever happens: lead the case to it or take it away",
-}
-
-
-def _finding(moves: Moves, problem: Problem, place: str, way: tuple[str, ...]) -> Finding:
-    possible = not is_certain(moves.net, way)
-    return Finding(problem[0], problem[1], place, _MESSAGES[problem], way, possible)

@@ -3,14 +3,17 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from cases.actions import Classify, Reply, SetData, Subcase
+from cases.actions import Classify, SetData, Subcase
 from cases.compiling.compile import compile_net
 from cases.expressions.guards import Guard, TwoFields
-from cases.net import Join, Net, NumberedTask, Task, Trigger
+from cases.net import Join, Net, NumberedTask, Task
 from cases.notation.declarations import UNCLASSIFIED, Definition, Start
 from cases.notation.tasks import TasksDefinition
+from cases.soundness.crossing import crossing_threads
 from cases.soundness.explore import MAX_MARKINGS, always, check_net
-from cases.soundness.verdict import Finding, Kind, Report, Severity, Soundness
+from cases.soundness.loops import endless_recursions, reply_loops
+from cases.soundness.outcomes import read_too_early, unhandled_failures
+from cases.soundness.verdict import Finding, Kind, Report, Severity, Soundness, verdict_of
 from cases.wiring import wiring_of
 
 # Where nets differ, the worst is the definition's.
@@ -29,23 +32,37 @@ def check_definition(
     reports: list[Report] = []
     findings: list[Finding] = []
     for name, net in nets.items():
-        report = check_net(net, max_markings=max_markings, still_time=still_time)
+        report = _with_threads(
+            net, check_net(net, max_markings=max_markings, still_time=still_time)
+        )
         reports.append(report)
         prefix = "" if name is None else f"nets.{name}: "
         found = [
             *report.findings,
             *_late_deadlines(net),
             *_shadowed(net),
-            *_reply_loops(net, still_time),
+            *reply_loops(net),
+            *unhandled_failures(net),
+            *read_too_early(net),
+            *_deadlines_without_time(definition, net, list(nets.values())),
         ]
         findings += [replace(one, place=prefix + one.place) for one in found]
-        findings += [
-            replace(one, place=prefix + one.place)
-            for one in _deadlines_without_time(definition, net, list(nets.values()))
-        ]
-    findings += _unused_labels(definition, list(nets.values()))
-    verdict = min((report.verdict for report in reports), key=_WORST_FIRST.index)
-    return Report(verdict, tuple(findings), sum(report.markings for report in reports))
+    sub_nets = {name: net for name, net in nets.items() if name is not None}
+    endless = list(endless_recursions(sub_nets, max_markings, still_time))
+    verdicts = [report.verdict for report in reports] + [Soundness.UNSOUND] * bool(endless)
+    findings += [*endless, *_unused_labels(definition, list(nets.values()))]
+    return Report(_worst(verdicts), tuple(findings), sum(one.markings for one in reports))
+
+
+def _with_threads(net: Net, report: Report) -> Report:
+    """Return what the check of a net said, and where it took several threads for one."""
+    crossing = tuple(crossing_threads(net))
+    verdict = _worst([report.verdict, verdict_of(crossing, complete=True)])
+    return replace(report, verdict=verdict, findings=report.findings + crossing)
+
+
+def _worst(verdicts: Sequence[Soundness]) -> Soundness:
+    return min(verdicts, key=_WORST_FIRST.index)
 
 
 def _late_deadlines(net: Net) -> Iterator[Finding]:
@@ -168,50 +185,3 @@ def _guards(task: Task) -> Iterator[Guard]:
     for guard in (task.guard, until, added, *(branch.guard for branch in ways)):
         if guard is not None:
             yield guard
-
-
-def _reply_loops(net: Net, still_time: Callable[[], bool]) -> Iterator[Finding]:
-    """Yield the replies that a mail alone can bring about again and again: two robots would loop.
-
-    A way round counts when none of its tasks has a guard and nothing but mails and time drives it.
-    """
-    driven = [entry.task for entry in net.tasks if _is_driven_by_mail(entry.task)]
-    by_place: dict[str, list[Task]] = {}
-    for task in driven:
-        for arc in task.inputs:
-            by_place.setdefault(arc.place, []).append(task)
-    for task in driven:
-        if not still_time():
-            return  # a way is looked for from each reply
-        if any(isinstance(planned.action, Reply) for planned in task.actions):
-            way = _way_round(task, by_place)
-            if way is not None and _listens(net, way):
-                message = (
-                    "replies on every mail without end: add a `when`, or lead to another state"
-                )
-                yield Finding(Kind.REPLY_LOOP, Severity.WARNING, task.id, message, way)
-
-
-def _is_driven_by_mail(task: Task) -> bool:
-    quiet = task.trigger is not Trigger.EVENT or task.event_type == "email"
-    unguarded = task.guard is None and all(branch.guard is None for branch in task.outputs)
-    return quiet and unguarded and task.until is None
-
-
-def _listens(net: Net, way: Sequence[str]) -> bool:
-    return any(net.numbered[name].task.event_type == "email" for name in way)
-
-
-def _way_round(task: Task, by_place: dict[str, list[Task]]) -> tuple[str, ...] | None:
-    """Return the shortest way from a task back to itself, its own id at the end."""
-    todo: list[tuple[Task, tuple[str, ...]]] = [(task, (task.id,))]
-    seen: set[str] = set()
-    for one, way in todo:
-        for branch in one.outputs:
-            for after in by_place.get(branch.place, ()):
-                if after.id == task.id:
-                    return way
-                if after.id not in seen:
-                    seen.add(after.id)
-                    todo.append((after, (*way, after.id)))
-    return None

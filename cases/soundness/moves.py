@@ -102,11 +102,19 @@ class Moves:
 
     def shown(self, marking: Iterable[int]) -> str:
         """Return the places and running tasks of a marking in words."""
-        names = self.names + [""] * (self._size - len(self.names))
-        names_of = {n: f"{task} (running)" for task, n in self._running.items()}
-        names_of |= {n: f"{task} (its last instances)" for task, n in self._passed.items()}
-        told = [names_of.get(one, names[one]) for one in marking]
-        return ", ".join(dict.fromkeys(name for name in told if name)) or "nowhere"
+        names = dict(enumerate(self.names))
+        names |= {n: f"{task} (running)" for task, n in self._running.items()}
+        names |= {n: f"{task} (its last instances)" for task, n in self._passed.items()}
+        rounds = {
+            n: f"{task} (its round)" for task, used in self._used.items() for n in used.values()
+        }
+        told = [names[one] for one in marking if one in names]
+        return ", ".join(dict.fromkeys(told or [rounds[one] for one in marking])) or "nowhere"
+
+    def only_starts(self, move: Move, before: Marking) -> bool:
+        """Tell whether a move lets its task begin to run, and does not end it."""
+        running = self._running.get(move.task)
+        return running is not None and move.after.count(running) > before.count(running)
 
     def running_tasks(self) -> frozenset[str]:
         """Return the tasks that are seen to run for a while."""

@@ -9,7 +9,7 @@ class Soundness(StrEnum):
 
     SOUND = "sound"
     UNSOUND = "unsound"
-    POSSIBLE = "possible"  # unsound only if guards that read the same data contradict each other
+    POSSIBLE = "possible"  # unsound only if guards contradict each other, or threads part
     UNKNOWN = "unknown"
 
 
@@ -22,7 +22,10 @@ class Kind(StrEnum):
     LIVELOCK = "livelock"
     DEAD_TASK = "dead_task"
     UNBOUNDEDNESS = "unboundedness"
+    ENDLESS_RECURSION = "endless_recursion"
     REPLY_LOOP = "reply_loop"
+    UNHANDLED_FAILURE = "unhandled_failure"
+    READ_TOO_EARLY = "read_too_early"
     UNUSED_LABEL = "unused_label"
     DEADLINE_NEVER_FIRES = "deadline_never_fires"
     SHADOWED = "shadowed"
@@ -40,7 +43,8 @@ class Finding:
     """One thing that is wrong, and what to do about it.
 
     `place` is the task or place that it is about; `witness` are the tasks that fire, in order,
-    until it has come to that; with `possible` that takes guards which may exclude each other.
+    until it has come to that; with `possible` that takes guards which may exclude each other, or
+    threads that part.
     """
 
     kind: Kind

@@ -106,6 +106,13 @@ async def test_a_value_that_the_case_lacks_is_a_problem_and_no_error(api: Api, r
     assert "case.data.order, which has no value" in problem["message"]
 
 
+async def test_a_preview_has_the_defaults_of_the_data(api: Api) -> None:
+    data = {"order": {"type": "string", "default": "A-0"}}
+    await api.ask("POST", "/api/v1/workflows", {"spec": SPEC | {"data": data}})
+    assert (await preview(api, "rich"))["text"] == "A-0"
+    assert (await preview(api, "rich", data={"order": "A-2"}))["text"] == "A-2"
+
+
 async def test_an_unsaved_template_is_tried_and_its_mistakes_are_named(
     api: Api, refund: str
 ) -> None:

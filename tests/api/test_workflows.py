@@ -1,7 +1,11 @@
 """Registering and reading case definitions."""
 
+from datetime import timedelta
 from typing import Any
 
+import pytest
+
+from ledgers import registration
 from tests.api.conftest import SPEC, Api, assert_problem
 
 URL = "/api/v1/workflows"
@@ -122,8 +126,47 @@ async def test_an_unsound_definition_is_refused_with_the_way_there_unless_forced
     assert judged.json()["verdict"] == "unsound"
     assert judged.json()["findings"][0]["witness"] == ["choose"]
     refused = await api.ask("POST", URL, json={"spec": DEADLOCK})
-    assert refused.status_code == 422
+    assert_problem(refused, 422, "definition-unsound")
+    assert "mistake" not in refused.text
+    assert "?force=true" in refused.json()["detail"]
     assert "after choose" in refused.json()["problems"][0]["message"]
     forced = await api.ask("POST", f"{URL}?force=true", json={"spec": DEADLOCK})
     assert forced.status_code == 201
     assert forced.json()["soundness"] == "unsound"
+
+
+async def test_what_the_time_did_not_suffice_for_is_unknown_and_never_shown_as_sound(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registration, "TIME_TO_CHECK", timedelta(0))
+    judged = await api.ask("POST", f"{URL}/validate", {"spec": SPEC})
+    assert judged.json()["verdict"] == "unknown"
+    registered = await api.ask("POST", URL, {"spec": SPEC})
+    assert (registered.status_code, registered.json()["soundness"]) == (201, "unknown")
+    (listed,) = (await api.ask("GET", URL)).json()["items"]
+    assert listed["soundness"] == "unknown"
+
+
+WRONG = [
+    (URL, {"spec": [1]}, "body.spec", "must be a mapping"),
+    (URL, [], "body", "must be a mapping"),
+    (URL, {}, "body.spec", "is missing"),
+    (f"{URL}?force=perhaps", {"spec": {}}, "query.force", "must be true or false"),
+    ("/api/v1/cases/c/events", {"id": "1", "type": 3}, "body.type", "must be text"),
+    (
+        "/api/v1/cases/c/events",
+        {"id": "1", "type": "A b"},
+        "body.type",
+        "must be an event's type, such as email or order.paid",
+    ),
+]
+
+
+@pytest.mark.parametrize(("path", "body", "place", "said"), WRONG)
+async def test_a_body_of_the_wrong_shape_is_told_in_plain_words_with_its_place(
+    api: Api, path: str, body: object, place: str, said: str
+) -> None:
+    answer = await api.ask("POST", path, body)
+    assert_problem(answer, 422, "request-invalid")
+    told = {(one["place"], one["message"]) for one in answer.json()["problems"]}
+    assert (place, said) in told

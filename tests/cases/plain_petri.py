@@ -1,16 +1,23 @@
 """An independent judge of small nets: plain Petri semantics on dicts, by brute force.
 
 It shares no code with the check that it judges. A net is places and transitions, each transition a
-name with what it takes and what it may give; `end` is the one place where the case is over.
+name with what it takes and what it may give, a place for each token; `end` is the one place where
+the case is over. What has no bound is found by covering (Karp and Miller), not by counting.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 
 @dataclass(frozen=True)
 class Transition:
-    """What takes tokens, of `takes` all or any one, and gives them all or one of them."""
+    """What takes tokens, of `takes` all or any one place, and gives them all, one, or some.
+
+    Without `waits` it fires by itself, before all that wait for an event. `asks_first` is a fact
+    that its guard asks for, `asks` one that its choice asks for; `sets` is made anew in between.
+    """
 
     name: str
     takes: tuple[str, ...]
@@ -19,80 +26,147 @@ class Transition:
     gives_one: bool = False
     reads: tuple[str, ...] = ()
     empties: tuple[str, ...] = ()
+    gives_some: bool = False
+    waits: bool = True
+    asks_first: str | None = None
+    sets: str | None = None
+    asks: str | None = None
+
+    @property
+    def chooses(self) -> bool:
+        """Whether it decides what to give."""
+        return self.gives_one or self.gives_some
 
 
 Marking = frozenset[tuple[str, int]]
-MOST_TOKENS = 4
+Problem = tuple[str, str]  # kind and severity
+MOST_TOKENS = 6
+MOST_MARKINGS = 400
 
 
 class TooMany(Exception):
-    """More tokens in a place than a judge of small nets looks at."""
+    """More tokens or markings than a judge of small nets looks at."""
 
 
-def judge(transitions: Sequence[Transition]) -> set[str]:
-    """Return the kinds of what is wrong, from one token in `start` to one in `end`."""
+@dataclass(frozen=True)
+class Judgement:
+    """What is wrong with a net; `certain` is what needs no two guards that read the same fact."""
+
+    problems: frozenset[Problem]
+    certain: frozenset[Problem]
+
+    @property
+    def verdict(self) -> str:
+        """The verdict in a word."""
+        if any(severity == "error" for _, severity in self.certain):
+            return "unsound"
+        return "possible" if any(one == "error" for _, one in self.problems) else "sound"
+
+
+def judge(transitions: Sequence[Transition]) -> Judgement:
+    """Return what is wrong, from one token in `start` to one in `end`."""
+    if _is_monotone(transitions) and _grows(transitions):
+        found = frozenset({("unboundedness", "error")})
+        return Judgement(found, found)
     graph, fired = _graph(transitions)
-    problems = set()
+    certain = _certainly_reached(transitions, graph)
+    ends = _leading_to_end(transitions)
     taken = {place for one in transitions for place in one.takes}
-    for marking, after in graph.items():
-        if not after and not _over(marking):
-            problems.add("deadlock" if taken & set(dict(marking)) else "no_way_out")
-    if any(_over(marking) and sum(dict(marking).values()) > 1 for marking in graph):
-        problems.add("improper_completion")
-    if any(not _leads_anywhere(graph, marking) for marking in graph):
-        problems.add("livelock")
-    if any(one.name not in fired for one in transitions):
-        problems.add("dead_task")
-    return problems
+    at = {marking: _problems_at(graph, marking, taken, ends) for marking in graph}
+    dead = {("dead_task", "error") for one in transitions if one.name not in fired}
+    return Judgement(
+        frozenset(dead.union(*at.values())),
+        frozenset(dead.union(*(at[marking] for marking in certain))),
+    )
+
+
+def _problems_at(
+    graph: Mapping[Marking, set[Marking]], marking: Marking, taken: set[str], ends: set[str]
+) -> set[Problem]:
+    tokens = dict(marking)
+    if _over(marking):
+        left = set(tokens) - {"end"}
+        if tokens["end"] > 1 or left & ends:
+            return {("improper_completion", "error")}
+        return {("improper_completion", "warning")} if left else set()
+    if not graph[marking]:
+        return {("deadlock" if taken & set(tokens) else "no_way_out", "error")}
+    return set() if _leads_anywhere(graph, marking) else {("livelock", "error")}
 
 
 def _over(marking: Marking) -> bool:
     return "end" in dict(marking)
 
 
-def _graph(
-    transitions: Sequence[Transition],
-) -> tuple[dict[Marking, set[Marking]], set[str]]:
-    first: Marking = frozenset({("start", 1)})
+def _leading_to_end(transitions: Sequence[Transition]) -> set[str]:
+    """Return the places from which some path leads to the end, whatever else it takes."""
+    found = {"end"}
+    while True:
+        more = {place for one in transitions if found & set(one.gives) for place in one.takes}
+        if more <= found:
+            return found - {"end"}
+        found |= more
+
+
+def _graph(transitions: Sequence[Transition]) -> tuple[dict[Marking, set[Marking]], set[str]]:
     graph: dict[Marking, set[Marking]] = {}
     fired: set[str] = set()
-    todo = [first]
+    todo: list[Marking] = [frozenset({("start", 1)})]
     while todo:
         marking = todo.pop()
         if marking in graph:
             continue
+        if len(graph) >= MOST_MARKINGS:
+            raise TooMany
         graph[marking] = set()
-        if _over(marking):
-            continue
-        for one in transitions:
-            for after in _fired(one, dict(marking)):
-                fired.add(one.name)
-                graph[marking].add(after)
-                todo.append(after)
+        for one, after in moves(transitions, marking):
+            if max(dict(after).values(), default=0) > MOST_TOKENS:
+                raise TooMany
+            fired.add(one.name)
+            graph[marking].add(after)
+            todo.append(after)
     return graph, fired
 
 
-def _fired(one: Transition, marking: Mapping[str, int]) -> list[Marking]:
+def moves(
+    transitions: Sequence[Transition], marking: Marking
+) -> Iterator[tuple[Transition, Marking]]:
+    """Yield what may fire at a marking, and the marking after it."""
+    if _over(marking):
+        return
+    found = [(one, after) for one in transitions for after in _fired(one, dict(marking))]
+    at_once = any(not one.waits and one.asks_first is None for one, _ in found)
+    yield from ((one, after) for one, after in found if not (at_once and one.waits))
+
+
+def _fired(one: Transition, marking: Mapping[str, int]) -> Iterator[Marking]:
     if any(marking.get(place, 0) < 1 for place in one.reads):
-        return []
-    ways_in = [(place,) for place in one.takes] if one.takes_any else [one.takes]
-    ways_out = [(place,) for place in one.gives] if one.gives_one else [one.gives]
-    found = []
-    for taken in ways_in:
-        if any(marking.get(place, 0) < 1 for place in taken):
+        return
+    for taken in _ways_in(one):
+        if any(marking.get(place, 0) < number for place, number in taken.items()):
             continue
-        for given in ways_out:
-            after = dict(marking)
-            for place in taken:
-                after[place] -= 1
+        for given in ways_out(one):
+            after = Counter(marking)
+            after.subtract(taken)
             for place in one.empties:
                 after[place] = 0
-            for place in given:
-                after[place] = after.get(place, 0) + 1
-            if max(after.values()) > MOST_TOKENS:
-                raise TooMany
-            found.append(frozenset((p, n) for p, n in after.items() if n))
-    return found
+            after.update(given)
+            yield frozenset((place, number) for place, number in after.items() if number)
+
+
+def _ways_in(one: Transition) -> list[Counter[str]]:
+    taken = Counter(one.takes)
+    return [Counter({place: taken[place]}) for place in taken] if one.takes_any else [taken]
+
+
+def ways_out(one: Transition) -> list[Counter[str]]:
+    """Return what a transition may give."""
+    given = Counter(one.gives)
+    sizes = range(1, len(given) + 1) if one.gives_some else [1]
+    if not one.chooses:
+        return [given]
+    chosen = [places for size in sizes for places in combinations(given, size)]
+    return [Counter({place: given[place] for place in places}) for places in chosen]
 
 
 def _leads_anywhere(graph: Mapping[Marking, set[Marking]], marking: Marking) -> bool:
@@ -106,3 +180,53 @@ def _leads_anywhere(graph: Mapping[Marking, set[Marking]], marking: Marking) -> 
             seen.add(one)
             todo.extend(graph[one])
     return False
+
+
+def _certainly_reached(
+    transitions: Sequence[Transition], graph: Mapping[Marking, set[Marking]]
+) -> set[Marking]:
+    """Return the markings to which a way leads that asks for no fact twice as it stands."""
+    start = (frozenset({("start", 1)}), frozenset[str]())
+    seen, todo = {start}, [start]
+    while todo:
+        marking, asked = todo.pop()
+        for one, after in moves(transitions, marking):
+            first = {one.asks_first} - {None}
+            then = (asked | first) - {one.sets}
+            last = {one.asks if one.chooses else None} - {None}
+            if first & asked or last & then:
+                continue
+            node = (after, frozenset(str(fact) for fact in then | last))
+            if node not in seen:
+                seen.add(node)
+                todo.append(node)
+    return {marking for marking, _ in seen} & graph.keys()
+
+
+def _is_monotone(transitions: Sequence[Transition]) -> bool:
+    """Tell whether more tokens never let a net do less."""
+    return not any(one.empties for one in transitions) and len({o.waits for o in transitions}) == 1
+
+
+def _grows(transitions: Sequence[Transition]) -> bool:
+    """Tell whether a net has no bound: going on covers a marking on the way with more tokens."""
+    start: Marking = frozenset({("start", 1)})
+    todo: list[tuple[Marking, tuple[Marking, ...]]] = [(start, ())]
+    looked = 0
+    while todo:
+        marking, before = todo.pop()
+        looked += 1
+        if looked > MOST_MARKINGS * 10:
+            raise TooMany
+        for _, after in moves(transitions, marking):
+            way = (*before, marking)
+            if not _over(after) and any(_covers(after, one) for one in way):
+                return True
+            if after not in way:
+                todo.append((after, way))
+    return False
+
+
+def _covers(marking: Marking, earlier: Marking) -> bool:
+    tokens = dict(marking)
+    return marking != earlier and all(tokens.get(place, 0) >= n for place, n in earlier)

@@ -214,3 +214,26 @@ def test_what_is_undone_is_in_the_trace() -> None:
     case.send("e1", "off")
     (undoing,) = case.traced(TraceKind.UNDOING)
     assert (undoing.task, undoing.did) == ("book", ["reply no hotel"])
+
+
+def test_a_value_that_was_refused_is_not_undone() -> None:
+    sets = setting("k", "event.none", undo=(setting("k", 7),))
+    off = on("off", "call off", "booked", "off", actions=(Planned(Compensate()),))
+    case = Case(drawn([on("do", "go", "start", "booked", actions=(sets,)), off], fields=("k",)))
+    case.send("e1", "go")
+    assert case.state.undoable == ()
+    case.send("e2", "off")
+    assert "k" not in case.state.data
+
+
+def test_what_has_not_ended_beside_the_case_is_undone_by_what_compensates_later() -> None:
+    book = task("book", "start", "booked", actions=(replace(BOOK[0], blocking=False),))
+    off = on("off", "call off", "booked", "booked", actions=(Planned(Compensate()),))
+    case = Case(drawn([book, off]))
+    case.send("e1", "off")
+    assert case.asked == ["reply flight"]
+    (fired,) = [entry for entry in case.traced(TraceKind.FIRED) if entry.task == "call off"]
+    assert fired.notes[0] == "reply flight has not ended: not undone, and can be once it has"
+    case.end(case.performs[0])
+    case.send("e2", "off")
+    assert case.asked == ["reply flight", "reply no flight"]

@@ -14,7 +14,6 @@ from cases.outlook.outlook import (
     deadlines,
     marking,
     outlook,
-    pending_actions,
     state_names,
     waiting,
 )
@@ -114,7 +113,7 @@ def test_an_event_that_nothing_waits_for_is_kept_and_taken_when_something_does()
     assert kept.waiting == ("e1",)
     assert kept.consumed == ()
     assert kept.trace[0].kind is TraceKind.WAITING
-    assert [event.id for event in waiting(case.state)] == ["e1"]
+    assert [event.id for event, _ in waiting(case.net, case.state)] == ["e1"]
     taken = case.send("e2", "go")
     assert taken.consumed == ("e2", "e1")
     assert taken.waiting == ()
@@ -226,12 +225,12 @@ def test_a_reply_runs_beside_the_case_and_its_end_changes_nothing() -> None:
     states = {"a": {"enter": [THANKS], "on": [{"event": "email", "to": "b"}]}, "b": {}}
     case = Case(net_from(states), event=MAIL)
     assert case.commands == [Perform(1, 0, Reply("thanks"), "m1", MAIL, False)]
-    assert [beside.action for beside in pending_actions(case.state)] == ["reply thanks"]
+    assert [beside.action for beside in case.state.beside.values()] == ["reply thanks"]
     case.send("m2")
     assert case.at == "b"
     done = case.end(case.performs[0])
     assert done.commands == ()
-    assert pending_actions(case.state) == ()
+    assert case.state.beside == {}
     assert case.at == "b"
 
 
@@ -605,7 +604,7 @@ def test_the_outlook_tells_what_is_waited_for_and_what_will_happen_when() -> Non
                 {
                     "event": "email",
                     "when": "label is refund",
-                    "does": "reply thanks, then b",
+                    "does": "reply thanks, then goes to b",
                     "task": "a.on[0]",
                 },
                 {"event": "note", "when": None, "does": "reply sorry", "task": "a.on[1]"},
@@ -615,7 +614,7 @@ def test_the_outlook_tells_what_is_waited_for_and_what_will_happen_when() -> Non
                     "task": "a.deadlines[0]",
                     "state": "a",
                     "due": "2026-01-31T13:00:00+00:00",
-                    "does": "then b",
+                    "does": "goes to b",
                 }
             ],
         },

@@ -9,6 +9,7 @@ from cases.values import JSON
 
 Spec = dict[str, JSON]
 DONE: JSON = {"final": True}
+HALF: JSON = {"field": "thread.number", "op": "is", "value": 1}
 REPLY: JSON = {"reply": {"template": "thanks"}}
 TEMPLATES: JSON = {"thanks": {"subject": "Thanks", "text": "Thanks"}}
 
@@ -46,6 +47,26 @@ def test_a_state_without_a_way_out_is_an_error_of_its_own(spec: Spec) -> None:
     assert finding.place == "lost"
     assert len(finding.witness) == 1
     assert check_definition(parse_definition(spec)).verdict is Soundness.UNSOUND
+
+
+def threaded(review: JSON) -> Spec:
+    """Return a net that begins two threads, which come to a condition each way of `review`."""
+    return tasks(
+        {
+            "ask": {"to": [{"to": "asked", "times": 2}]},
+            "review": review,
+            "check": {"join": "and", "to": ["checked"]},
+            "merge": {"to": ["done"]},
+        },
+        {
+            "open": {"to": ["ask"]},
+            "asked": {"to": ["review"]},
+            "left": {"to": ["check"]},
+            "right": {"to": ["check"]},
+            "checked": {"to": [{"to": "merge", "times": 2}]},
+            "done": DONE,
+        },
+    )
 
 
 def timers(first: Spec, second: Spec) -> list[Spec]:
@@ -139,3 +160,170 @@ def test_what_is_found_in_a_sub_net_names_it() -> None:
     ways: JSON = {"open": {"to": ["first"]}, "done": DONE}
     places = [one.place for one in found(tasks(main, ways, nets={"sub": sub}), Kind.NO_WAY_OUT)]
     assert places == ["nets.sub: lost"]
+
+
+def test_a_ring_of_replies_is_told_once_and_not_for_each_of_its_tasks() -> None:
+    written: JSON = {
+        "first": {"trigger": "email", "do": [REPLY], "to": ["asked"]},
+        "second": {"trigger": "email", "do": [REPLY], "to": ["open"]},
+        "end": {"trigger": "go", "to": ["done"]},
+    }
+    ways: JSON = {"open": {"to": ["first", "end"]}, "asked": {"to": ["second"]}, "done": DONE}
+    (finding,) = found(tasks(written, ways, templates=TEMPLATES), Kind.REPLY_LOOP)
+    assert (finding.place, finding.witness) == ("first, second", ("first", "second"))
+
+
+def recursive(inner: Spec, **nets: JSON) -> Spec:
+    """Return a definition whose main net runs `inner`."""
+    main: JSON = {"first": {"do": [{"run": "inner"}], "to": ["done"]}}
+    ways: JSON = {"open": {"to": ["first"]}, "done": DONE}
+    data: JSON = {"parts": {"type": "array"}}
+    return tasks(main, ways, data=data, nets={"inner": inner, **nets})
+
+
+def net(written: JSON) -> Spec:
+    """Return a net that begins in its task `begin` and ends in `over`."""
+    return {"start": "begin", "tasks": written, "conditions": {"over": DONE}}
+
+
+OVER_PARTS: JSON = {"over": "data.parts"}
+AGAIN: Spec = {"do": [{"run": "inner"}], "to": ["over"]}
+BY_WAY: Spec = {"do": [{"run": "other"}], "to": ["over"]}
+ENDLESS = {
+    "itself": recursive(net({"begin": AGAIN})),
+    "by way of another": recursive(net({"begin": BY_WAY}), other=net({"begin": AGAIN})),
+    "on both ways": recursive(
+        net(
+            {
+                "begin": {
+                    "split": "xor",
+                    "to": [{"to": "a", "when": {"field": "data.parts", "op": "exists"}}, "b"],
+                },
+                "a": AGAIN,
+                "b": AGAIN,
+            }
+        )
+    ),
+}
+ENDING = {
+    "a guard leads past": recursive(
+        net(
+            {
+                "begin": {
+                    "split": "xor",
+                    "to": [{"to": "a", "when": {"field": "data.parts", "op": "exists"}}, "over"],
+                },
+                "a": AGAIN,
+            }
+        )
+    ),
+    "a deadline leads past": recursive(
+        net({"begin": {**AGAIN, "deadlines": [{"after": "1 day", "to": "over"}]}})
+    ),
+    "none for an empty list": recursive(net({"begin": {**AGAIN, "instances": OVER_PARTS}})),
+}
+
+
+@pytest.mark.parametrize("spec", ENDLESS.values(), ids=ENDLESS)
+def test_a_net_that_always_runs_itself_is_an_error(spec: Spec) -> None:
+    (finding,) = found(spec, Kind.ENDLESS_RECURSION)
+    assert finding.place.startswith("nets.inner: ")
+    assert "`max_depth`" in finding.message
+    assert check_definition(parse_definition(spec)).verdict is Soundness.UNSOUND
+
+
+@pytest.mark.parametrize("spec", ENDING.values(), ids=ENDING)
+def test_a_net_that_may_end_without_running_itself_is_sound(spec: Spec) -> None:
+    assert found(spec, Kind.ENDLESS_RECURSION) == []
+    assert check_definition(parse_definition(spec)).verdict is Soundness.SOUND
+
+
+def failing(event: str = "go", **more: JSON) -> Spec:
+    """Return a definition whose first task waits for a reply, and goes on to wait for an event."""
+    written: JSON = {
+        "first": {"do": [{"reply": {"template": "thanks"}, "block": True}], "to": ["on"], **more},
+        "second": {"trigger": event, "to": ["done"]},
+        "third": {"trigger": "stop", "to": ["on"]},
+    }
+    ways: JSON = {"open": {"to": ["first", "third"]}, "on": {"to": ["second"]}, "done": DONE}
+    return tasks(written, ways, templates=TEMPLATES)
+
+
+def test_a_blocking_action_whose_failure_nobody_handles_is_told() -> None:
+    (finding,) = found(failing(), Kind.UNHANDLED_FAILURE)
+    assert finding.place == "first"
+    assert "`on_error`" in finding.message
+    assert found(failing(on_error=["done"]), Kind.UNHANDLED_FAILURE) == []
+    assert found(failing(to=["done"]), Kind.UNHANDLED_FAILURE) == []
+    assert found(failing("action_failed"), Kind.UNHANDLED_FAILURE) == []
+
+
+@pytest.mark.parametrize("trigger", [None, "asked"])
+def test_an_action_that_reads_the_event_it_is_done_before_is_told(trigger: str | None) -> None:
+    first: Spec = {"do": [{"set": {"a": {"from": "event.a"}}}], "until": "answered", "to": ["done"]}
+    written: JSON = {"first": {**first, **({"trigger": trigger} if trigger else {})}}
+    spec = tasks(written, {"open": {"to": ["first"]}, "done": DONE}, data={"a": {}})
+    assert len(found(spec, Kind.READ_TOO_EARLY)) == (trigger is None)
+
+
+BRANCHES: JSON = {
+    "split": "xor",
+    "to": [{"to": "b", "when": {"field": "data.a", "op": "exists"}}, "c"],
+}
+TIMED: JSON = {"until": "told", "deadlines": [{"after": "1 day", "to": "join"}], "to": ["join"]}
+
+
+def test_a_deadlock_names_who_waits_and_what_nothing_brings() -> None:
+    written: JSON = {
+        "first": BRANCHES,
+        "b": {"to": ["join"]},
+        "c": {"to": ["join"]},
+        "join": {"to": ["done"]},
+    }
+    spec = tasks(written, {"open": {"to": ["first"]}, "done": DONE}, data={"a": {}})
+    (finding,) = found(spec, Kind.DEADLOCK)
+    assert finding.message.startswith("join waits for c->join, which nothing can fill any more")
+    (dead,) = found(spec, Kind.DEAD_TASK)
+    assert "b->join and c->join are never filled at the same time" in dead.message
+
+
+def test_a_deadline_that_leads_to_a_joined_task_is_told_to_be_an_input_of_its_own() -> None:
+    written: JSON = {"first": TIMED, "join": {"to": ["done"]}}
+    (finding,) = found(tasks(written, {"open": {"to": ["first"]}, "done": DONE}), Kind.DEADLOCK)
+    assert "the deadline of first is an input of its own: with `join: xor`" in finding.message
+
+
+def test_a_case_with_nothing_left_to_do_is_told_by_its_last_task() -> None:
+    (finding,) = found(tasks({"first": {}}, {"open": {"to": ["first"]}}), Kind.NO_WAY_OUT)
+    assert finding.place == "first"
+    assert "`ends: empty`" in finding.message
+
+
+def test_a_task_that_never_fires_is_told_with_its_cause() -> None:
+    written: JSON = {
+        "first": {"to": ["done"]},
+        "late": {"trigger": "go", "to": ["after"]},
+        "after": {"to": ["done"]},
+    }
+    ways: JSON = {"open": {"to": ["first", "late"]}, "done": DONE}
+    causes = {one.place: one.message for one in found(tasks(written, ways), Kind.DEAD_TASK)}
+    assert "another task takes the token first" in causes["late"]
+    assert "only late fills late->after, and that never fires either" in causes["after"]
+
+
+def test_a_join_of_different_threads_is_never_said_to_be_sound() -> None:
+    either: JSON = {"split": "xor", "to": [{"to": "left", "when": HALF}, "right"]}
+    report = check_definition(parse_definition(threaded(either)))
+    (finding,) = [one for one in report.findings if one.place == "check"]
+    assert finding.possible
+    assert "threads" in finding.message
+    assert report.verdict is not Soundness.SOUND
+
+
+def test_a_join_before_threads_begin_or_after_they_are_merged_is_no_finding() -> None:
+    plain: JSON = {"to": ["checked"]}
+    spec = threaded(plain)
+    del spec["tasks"]["check"]  # type: ignore[union-attr]  # a mapping of tasks
+    for side in ("left", "right"):
+        del spec["conditions"][side]  # type: ignore[union-attr]  # a mapping
+    assert check_definition(parse_definition(spec)).verdict is Soundness.SOUND

@@ -225,3 +225,39 @@ def test_a_join_goes_on_with_the_event_that_came_last() -> None:
         (token,) = case.state.tokens["b"]
         assert token.event is not None
         assert token.event.type == order[-1]
+
+
+def test_a_guard_is_asked_for_each_token_by_its_own_event() -> None:
+    small = where("event.n", "at_most", 1)
+    case = Case(
+        net(
+            "abcdz",
+            automatic("a", "bb", id="split"),
+            on("go", "b", "c", id="go"),
+            automatic("c", "d", id="pass", guard=small),
+            on("never", "d", "z"),
+        )
+    )
+    case.send("e1", "go", n=5)
+    case.send("e2", "go", n=1)
+    assert marking(case.state) == {"c": 1, "d": 1}
+    (left,) = case.state.tokens["c"]
+    assert left.event is not None
+    assert left.event.id == "e1"
+
+
+@pytest.mark.parametrize("join", [Join.ALL, Join.ANY])
+def test_a_join_asks_for_each_token_too(join: Join) -> None:
+    case = Case(
+        net(
+            "abcdez",
+            automatic("a", "bbc", id="split"),
+            on("go", "b", "d", id="go"),
+            automatic("dc", "e", id="join", join=join, guard=where("event.n", "is", 1)),
+            on("never", "e", "z"),
+        )
+    )
+    case.send("e1", "go", n=5)
+    case.send("e2", "go", n=1)
+    assert marking(case.state)["e"] == 1
+    assert [one.event and one.event.id for one in case.state.tokens["d"]] == ["e1"]

@@ -1,15 +1,18 @@
 """The net beyond state machines: joins, splits, weights, reads and cancellation."""
 
-from cases.actions import Classify, Planned
+from cases.actions import Classify, Planned, SetData
 from cases.engine import start, step
 from cases.events import ActionEnded, Ending, Event
 from cases.expressions.conditions import Condition
 from cases.expressions.guards import Guard, guard_of
+from cases.game.settling import take_event
+from cases.game.working import Working
 from cases.net import Arc, Branch, Join, Net, Place, Split, Task, Trigger, make_net
 from cases.outlook.outlook import marking
 from cases.state import CaseStatus
 from cases.trace import TraceKind
 from tests.cases.driving import NOON, Case
+from tests.cases.nets import where
 
 
 def net(places: str, *tasks: Task, final: str = "") -> Net:
@@ -183,3 +186,18 @@ def test_a_step_does_not_grow_with_the_width_of_the_net() -> None:
     assert marking(taken.state) == {"z": 1}
     assert taken.state.firings == 302
     assert step(wide, taken.state, Event("e", "x", NOON), NOON).waiting == ("e",)
+
+
+def test_what_is_set_has_only_the_tasks_looked_at_that_ask_for_it() -> None:
+    places = [f"p{number}" for number in range(1_000)]
+    closed = where("data.open", "is", 1)
+    waits = [Task(f"t{place}", (Arc(place),), (Branch("z"),), guard=closed) for place in places]
+    count = Planned(SetData("n", 1))
+    moves = Task("move", (Arc("m"),), (Branch("m"),), Trigger.EVENT, "go", actions=(count,) * 50)
+    split = Task("split", (Arc("a"),), tuple(Branch(place) for place in ["m", *places]))
+    drawn = make_net([Place(p, p) for p in ["a", "m", "z", *places]], [split, *waits, moves], "a")
+    state = start(drawn, {}, NOON).state
+    work = Working(drawn, state, NOON)
+    take_event(work, Event("e", "go", NOON))
+    assert work.data["n"] == 1
+    assert work.marking.looked + work.visited < 100

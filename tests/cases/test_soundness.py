@@ -1,59 +1,23 @@
 """The check of nets: known faults, the shortest way to each, and agreement with brute force."""
 
-from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import assume, given
-from hypothesis import strategies as st
 
 from cases.definitions import parse_definition
-from cases.engine import start, step
-from cases.events import Event
 from cases.expressions.conditions import Condition
 from cases.expressions.guards import guard_of
-from cases.net import Arc, Branch, Join, Net, Place, Split, Task, Trigger, make_net
+from cases.net import Arc, Branch, Place, Split, Task, Trigger, make_net
 from cases.notation.documents import parse_document
 from cases.soundness.explore import check_net
 from cases.soundness.findings import check_definition
-from cases.soundness.moves import Marking, Moves
 from cases.soundness.verdict import Kind, Report, Severity, Soundness
-from cases.state import CaseStatus
-from tests.cases.plain_petri import TooMany, Transition, judge
+from tests.cases.plain_petri import Transition
+from tests.cases.small_petri import net_of
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 1, 5, 9, tzinfo=UTC)
-
-
-def net_of(transitions: Sequence[Transition]) -> Net:
-    """Return the net of some transitions, each started by an event of its name."""
-    named = [
-        place for one in transitions for place in (*one.takes, *one.gives, *one.reads, *one.empties)
-    ]
-    places = dict.fromkeys(["start", "end", *named])
-    return make_net(
-        [Place(name, name, final=name == "end") for name in places],
-        [task_of(one) for one in transitions],
-        "start",
-    )
-
-
-def task_of(one: Transition) -> Task:
-    """Return a transition as a task."""
-    guard = guard_of(Condition.model_validate({"field": f"event.{one.name}", "op": "exists"}))
-    return Task(
-        id=one.name,
-        inputs=tuple(Arc(place) for place in one.takes),
-        outputs=tuple(Branch(p, guard=guard if one.gives_one else None) for p in one.gives),
-        trigger=Trigger.EVENT,
-        event_type=one.name,
-        join=Join.ANY if one.takes_any else Join.ALL,
-        split=Split.FIRST if one.gives_one else Split.ALL,
-        reads=one.reads,
-        cancel_places=one.empties,
-    )
 
 
 def errors(report: Report) -> dict[Kind, tuple[str, ...]]:
@@ -189,87 +153,3 @@ EXAMPLES = [ROOT / "examples/support.yaml", *sorted((ROOT / "examples/patterns")
 def test_the_examples_are_sound(path: Path) -> None:
     definition = parse_definition(parse_document(path.read_text("utf-8")))
     assert check_definition(definition).verdict is Soundness.SOUND
-
-
-PLACES = ("start", "a", "b", "c")
-some_places = st.lists(st.sampled_from(PLACES), min_size=1, max_size=2, unique=True).map(tuple)
-some_ends = st.lists(
-    st.sampled_from(("a", "b", "c", "end")), min_size=1, max_size=2, unique=True
-).map(tuple)
-few_places = st.lists(st.sampled_from(("a", "b", "c")), max_size=1).map(tuple)
-shapes = st.tuples(some_places, some_ends, st.booleans(), st.booleans(), few_places, few_places)
-nets = st.lists(shapes, min_size=1, max_size=6).map(
-    lambda made: [Transition(f"t{number}", *shape) for number, shape in enumerate(made)]
-)
-
-
-@given(nets)
-def test_the_check_and_brute_force_agree(transitions: list[Transition]) -> None:
-    try:
-        expected = judge(transitions)
-    except TooMany:
-        assume(False)
-    report = check_net(net_of(transitions))
-    # A token that is left behind and can't come to the end again is only told of.
-    found = {str(one.kind) for one in report.findings}
-    assert found == expected
-
-
-@given(nets)
-def test_every_way_that_is_claimed_leads_the_engine_there(transitions: list[Transition]) -> None:
-    net = net_of([one for one in transitions if not one.gives_one and not one.takes_any])
-    for finding in check_net(net).findings:
-        if finding.kind in (Kind.DEADLOCK, Kind.NO_WAY_OUT):
-            state = start(net, {}, NOW).state
-            for number, name in enumerate(finding.witness):
-                state = step(net, state, Event(f"e{number}", name, NOW), NOW).state
-            assert not state.waiting
-            assert ", ".join(sorted(state.tokens)) == ", ".join(sorted(finding.place.split(", ")))
-
-
-def all_after(moves: Moves, first: Marking) -> set[tuple[str, ...]]:
-    """Return the places of all markings that the check holds to be possible, up to a bound."""
-    seen, todo = {first}, [first]
-    while todo:
-        one = todo.pop()
-        if moves.is_end(one):
-            continue
-        for move in moves.after(one):
-            assume(len(seen) < MOST_MARKINGS)
-            if move.after not in seen:
-                seen.add(move.after)
-                todo.append(move.after)
-    return {tuple(sorted(moves.names[n] for n in one if n < len(moves.names))) for one in seen}
-
-
-MOST_MARKINGS = 300
-joins = st.sampled_from(((Join.ALL, 1), (Join.OR, 1), (Join.PARTIAL, 1), (Join.PARTIAL, 2)))
-
-
-@given(nets, st.lists(joins, min_size=6, max_size=6))
-def test_the_engine_comes_to_no_marking_that_the_check_has_not_seen(
-    transitions: list[Transition], kinds: list[tuple[Join, int]]
-) -> None:
-    plain = net_of(transitions)
-    tasks = [
-        replace(entry.task, join=kind[0], threshold=min(kind[1], len(entry.task.inputs)))
-        if entry.task.join is Join.ALL and len(entry.task.inputs) > 1
-        else entry.task
-        for entry, kind in zip(plain.tasks, kinds, strict=False)
-    ]
-    net = make_net(list(plain.places.values()), tasks, "start")
-    moves = Moves(net)
-    expected = all_after(moves, moves.start("start"))
-    todo = [start(net, {}, NOW).state]
-    seen: set[tuple[str, ...]] = {("start",)}
-    while todo:
-        state = todo.pop()
-        for one in transitions:
-            for data in ({}, {one.name: True}):
-                after = step(net, state, Event("e", one.name, NOW, data), NOW).state
-                here = tuple(sorted(t.place for held in after.tokens.values() for t in held))
-                if not after.waiting and here not in seen and here:
-                    seen.add(here)
-                    if after.status is CaseStatus.OPEN:
-                        todo.append(after)
-    assert seen <= expected | {()}

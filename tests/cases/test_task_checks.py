@@ -85,7 +85,10 @@ def place(**keys: Any) -> Spec:
         ),
         (
             one(to=[{"to": "end", "each": "data.orders", "times": 2}]),
-            ["tasks.a.to[0]: needs times or each, not both"],
+            [
+                "tasks.a.to[0]: has both times and each: `times` makes so many tokens, `each` one "
+                "for each item of a list; take one of the two away"
+            ],
         ),
         (
             one(do=["classify"], on_error=[{"to": "end", "when": LEAF}]),
@@ -529,3 +532,25 @@ def nested(key: str, depth: int) -> Any:
 def test_what_is_too_deep_or_too_long_is_refused_in_a_sentence(keys: Spec, said: str) -> None:
     assert any(said in problem for problem in problems(one(**keys)))
     assert all(len(problem) < 500 for problem in problems(one(**keys)))
+
+
+WRONG_ACTIONS = [
+    (
+        {"close": "over", "block": True},
+        "tasks.a.do[0]: block is for reply and notify, not for close: take it away",
+    ),
+    (
+        {"close": None, "block": True},
+        "tasks.a.do[0]: block is for reply and notify, not for close: take it away",
+    ),
+    (
+        {"close": "over", "reply": {"template": "thanks"}},
+        "tasks.a.do[0]: has reply and close: write each as an action of its own, with its `-`",
+    ),
+    (7, "tasks.a.do[0]: must be text or a mapping, not 7"),
+]
+
+
+@pytest.mark.parametrize(("action", "said"), WRONG_ACTIONS)
+def test_an_action_of_a_wrong_shape_is_one_mistake(action: Any, said: str) -> None:
+    assert problems(one(do=[action]) | {"labels": {}}) == [said]

@@ -1,12 +1,15 @@
 """Triggers: which events are kept, which are lost, and who takes one first."""
 
+from datetime import timedelta
+
 from cases.actions import Classify, Planned
-from cases.net import Listening
-from cases.outlook.outlook import marking
+from cases.net import Join, Listening, Timing, Trigger
+from cases.outlook.outlook import deadlines, marking
 from cases.state import CaseStatus
 from cases.trace import TraceKind
 from tests.cases.driving import Case
 from tests.cases.nets import automatic, net, on, where
+from tests.cases.small_definitions import tasks_net
 
 
 def test_an_event_that_finds_a_transient_trigger_not_ready_is_lost() -> None:
@@ -78,3 +81,49 @@ def test_a_guard_lets_an_event_pass_to_a_later_task() -> None:
     case = Case(net("ayz", first, second))
     case.send("e1", "go", n=2)
     assert marking(case.state) == {"z": 1}
+
+
+def test_a_deadline_that_joins_branches_counts_from_the_last_token_that_came() -> None:
+    tasks = {
+        "s": {"to": ["p", "q1"]},
+        "q1": {"trigger": "go", "to": ["q"]},
+        "late": {"trigger": {"after": "1 hour"}, "to": ["end"]},
+    }
+    case = Case(tasks_net(tasks, {"p": {"to": ["late"]}, "q": {"to": ["late"]}}))
+    case.wait(minutes=50)
+    assert deadlines(case.net, case.state) == ()
+    case.send("e1", "go")
+    (told,) = deadlines(case.net, case.state)
+    assert told.due == case.now + timedelta(hours=1)
+    case.wait(minutes=59)
+    assert marking(case.state) == {"p": 1, "q": 1}
+    case.wait(minutes=1)
+    assert case.state.status is CaseStatus.CLOSED
+
+
+def test_a_deadline_of_one_branch_or_the_other_runs_for_either() -> None:
+    hour = Timing("after 1 hour", after=timedelta(hours=1))
+    late = automatic("pq", "z", id="late", join=Join.ANY, trigger=Trigger.DEADLINE, timing=hour)
+    case = Case(net("apqz", on("go", "a", "q"), late, final="z"))
+    case.send("e1", "go")
+    case.wait(minutes=60)
+    assert case.state.status is CaseStatus.CLOSED
+
+
+def test_a_joining_deadline_takes_the_next_tokens_at_their_own_time() -> None:
+    tasks = {
+        "s": {"to": ["p", "p", "q1"]},
+        "q1": {"trigger": "go", "to": ["q", "again"]},
+        "again": {"trigger": "go", "to": ["q"]},
+        "late": {"trigger": {"after": "1 hour"}, "to": ["done"]},
+        "never": {"trigger": "never", "to": ["end"]},
+    }
+    places = {"p": {"to": ["late"]}, "q": {"to": ["late"]}, "done": {"to": ["never"]}}
+    case = Case(tasks_net(tasks, places))
+    case.send("e1", "go")
+    case.wait(minutes=30)
+    case.send("e2", "go")
+    case.wait(minutes=30)
+    assert marking(case.state) == {"p": 1, "q": 1, "done": 1}
+    case.wait(minutes=30)
+    assert marking(case.state) == {"done": 2}

@@ -100,7 +100,7 @@ def test_what_a_running_task_waits_for_is_told() -> None:
     case = Case(drawn([task("ask", "start", "after", until=until)]), {})
     (told,) = outlook(case.net, case.state)
     assert told["waits_for"] == [
-        {"event": "answer", "when": "event.number is data.number", "does": "goes on"}
+        {"event": "answer", "when": "event.number is data.number", "does": "goes to after"}
     ]
     assert told["doing"] == "waits for answer"
 

@@ -64,10 +64,16 @@ def test_a_wrong_password_is_told_in_the_words_of_the_api(api: SmallApi) -> None
     )
 
 
+NOT_LOGGED_IN = (
+    "Not logged in, or the login has expired. Run: everpost login (the login is kept in"
+    " EVERPOST_HOME: set that if your instance has another)\n"
+)
+
+
 def test_without_a_login_the_command_says_how_to_get_one(api: SmallApi) -> None:
     assert everpost("cases", "list") == (
         1,
-        "Not logged in, or the login has expired. Run: everpost login\n",
+        NOT_LOGGED_IN,
     )
 
 
@@ -157,7 +163,7 @@ def test_a_case_is_shown_with_what_happens_next_before_its_trace(logged_in: Smal
             "next": [
                 {
                     "state": "received",
-                    "waits_for": [{"event": "email", "when": None, "does": "then reading"}],
+                    "waits_for": [{"event": "email", "when": None, "does": "goes to reading"}],
                     "deadlines": [{"due": "-", "does": "notify lead"}],
                 }
             ],
@@ -180,12 +186,12 @@ def test_a_case_is_shown_with_what_happens_next_before_its_trace(logged_in: Smal
         0,
         "id     c1\nlabel  refund (0.75)\n\n"
         "What happens next:\n"
-        "  in received: on email then reading\n"
-        "  in received: at - notify lead\n\n"
+        "  In received: on email: goes to reading\n"
+        "  In received: at -: notify lead\n\n"
         "Deadlines:\n  - in received: notify lead\n\n"
         "Messages:\n  - in a@b.test: Hi\n      one\n      two\n\n"
         "Trace:\n  - fired t1 on email start → received did classify\n"
-        "      t1: label is a does not hold, found nothing\n",
+        "      t1 asks: label is a: no, found nothing\n",
     )
 
 
@@ -195,8 +201,8 @@ def test_a_deadline_that_waits_for_its_mailbox_says_so(logged_in: SmallApi) -> N
     case = {"id": "c1", "deadlines": deadlines, "waits_for_mailbox_until": due}
     logged_in.answers["GET /api/v1/cases/c1"] = (200, case)
     assert everpost("cases", "show", "c1")[1].splitlines()[3:] == [
-        f"  {local(due)} in open: close (waits until mailbox is read up to {local(due)})",
-        f"  {local(later)} in open: close",
+        f"  {shown(due)} in open: close (waits until mailbox is read up to {shown(due)})",
+        f"  {shown(later)} in open: close",
     ]
 
 
@@ -207,8 +213,8 @@ def test_a_held_reply_is_shown_with_its_time_like_all_others(logged_in: SmallApi
     case = {"id": "c1", "next": [held], "trace": {"items": trace}}
     logged_in.answers["GET /api/v1/cases/c1"] = (200, case)
     output = everpost("cases", "show", "c1")[1]
-    assert f"  in open: at {local(due)} reply thanks goes out, unless it is withdrawn\n" in output
-    assert f"  - fired (reply thanks: held until {local(due)})\n" in output
+    assert f"  In open: at {shown(due)}: reply thanks goes out, unless withdrawn\n" in output
+    assert f"  - fired (reply thanks: held until {shown(due)})\n" in output
 
 
 def test_a_case_is_shown_with_its_sub_cases_and_what_runs_it(logged_in: SmallApi) -> None:
@@ -225,9 +231,35 @@ def test_a_case_is_shown_with_its_sub_cases_and_what_runs_it(logged_in: SmallApi
     )
 
 
-def local(time: str) -> str:
+def shown(time: str) -> str:
     """Return a time as the command shows all times."""
-    return datetime.fromisoformat(time).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    return f"{datetime.fromisoformat(time):%Y-%m-%d %H:%M:%S}Z"
+
+
+def test_the_list_marks_parked_cases_and_sub_cases(logged_in: SmallApi) -> None:
+    above = {"id": "c1", "status": "open", "definition": "support"}
+    parked = {"id": "c2", "status": "open", "parent": "c1", "net": "look", "parked": "no\x1b[2Jway"}
+    logged_in.answers["GET /api/v1/cases"] = (200, {"items": [above, parked]})
+    lines = everpost("cases", "list")[1].splitlines()
+    assert [line.split() for line in lines] == [
+        ["id", "status", "definition", "sub-case", "of", "parked"],
+        ["c1", "open", "support"],
+        ["c2", "open,", "parked", "look", "of", "c1", "noway"],
+    ]
+
+
+def test_a_parked_case_is_shown_with_its_reason_first(logged_in: SmallApi) -> None:
+    logged_in.answers["GET /api/v1/cases/c1"] = (200, {"id": "c1", "parked": "it runs in circles"})
+    assert everpost("cases", "show", "c1")[1].splitlines()[0] == "Parked: it runs in circles"
+
+
+def test_a_case_that_is_cancelled_twice_says_that_nothing_changes(logged_in: SmallApi) -> None:
+    path = "POST /api/v1/cases/c1/cancel"
+    logged_in.answers[path] = (202, {"row": 1, "duplicate": False})
+    assert everpost("cases", "cancel", "c1") == (0, "Case c1 is being cancelled.\n")
+    logged_in.answers[path] = (202, {"row": 1, "duplicate": True})
+    said = "Case c1 had been cancelled before: nothing changes.\n"
+    assert everpost("cases", "cancel", "c1") == (0, said)
 
 
 def test_a_definition_with_mistakes_is_told_with_their_places(
@@ -332,7 +364,7 @@ def test_mailboxes_are_listed(logged_in: SmallApi) -> None:
     ]
 
 
-NO_LOGIN = "mailboxes: not known. Not logged in, or the login has expired. Run: everpost login\n"
+NO_LOGIN = f"mailboxes: not known. {NOT_LOGGED_IN}"
 
 
 def test_health_needs_no_login_and_fails_when_the_instance_is_ill(api: SmallApi) -> None:

@@ -71,15 +71,22 @@ CASE: dict[str, Any] = {
                 {
                     "event": "email",
                     "when": "label is x",
-                    "does": "then reading",
+                    "does": "goes to reading",
                     "held_back": ["the lock keys is taken"],
                 }
             ],
-            "deadlines": [{"due": TIME, "does": "then escalated"}],
+            "deadlines": [{"due": TIME, "does": "goes to escalated"}],
             "held_back": [{"task": "pay", "why": ["needs a token in paid"]}],
         }
     ],
-    "waiting": [{"type": "approve", "id": "e9", "at": TIME}],
+    "waiting": [
+        {
+            "type": "approve",
+            "id": "e9",
+            "at": TIME,
+            "why": ["pay: needs sum is 5, but sum is 4"],
+        }
+    ],
 }
 
 
@@ -147,10 +154,10 @@ def test_why_tells_each_step_with_what_its_guards_found(server: SmallApi) -> Non
     code, output = everpost("cases", "why", "c1")
     assert code == 0
     lines = output.splitlines()
-    assert lines[0].endswith(":42 the case was opened")
-    assert lines[2].endswith(":42 nothing waits for this event yet: it is kept")
-    assert lines[3:5] == ["    event: note (id 8)", "    stays in: received"]
-    assert lines[5].endswith(":42 #2 received.on[1] started")
+    assert lines[0].endswith(":42Z the case was opened")
+    assert lines[2].endswith(":42Z nothing waits for this event yet: it is kept")
+    assert lines[3:5] == ["    event: note (id 8)", "    the case stands in: received"]
+    assert lines[5].endswith(":42Z [2] received.on[1] started")
     assert [line.strip() for line in lines[6:]] == [
         "event: classified (id 1.0)",
         "goes back to event: 7",
@@ -175,11 +182,11 @@ def test_next_tells_what_is_waited_for_until_when_and_what_holds_it_back(server:
     code, output = everpost("cases", "next", "c1")
     assert code == 0
     assert "In waiting, since 2026-11-2" in output
-    assert "  on email when label is x: then reading\n" in output
+    assert "  on email when label is x: goes to reading\n" in output
     assert "    not yet: the lock keys is taken\n" in output
-    assert ": then escalated\n" in output
+    assert ": goes to escalated\n" in output
     assert "  pay can't start yet: needs a token in paid\n" in output
-    assert "approve (id e9)" in output
+    assert "approve (id e9)\n    not taken by pay: needs sum is 5, but sum is 4\n" in output
 
 
 def test_next_of_a_case_that_has_ended_or_is_parked_says_so(server: SmallApi) -> None:
@@ -191,3 +198,59 @@ def test_next_of_a_case_that_has_ended_or_is_parked_says_so(server: SmallApi) ->
         assert everpost("cases", "next", "c1") == (0, said)
     code, output = everpost("cases", "next", "c1", "--json")
     assert (code, json.loads(output)["parked"]) == (0, "No task can start.")
+
+
+def test_what_holds_a_task_back_is_shown_with_the_case(server: SmallApi) -> None:
+    output = everpost("cases", "show", "c1")[1]
+    assert "  In waiting: pay can't start yet: needs a token in paid\n" in output
+    assert "    not taken by pay: needs sum is 5, but sum is 4\n" in output
+
+
+def test_instances_are_told_apart_by_number_and_item(server: SmallApi) -> None:
+    one = {"state": "", "task": "review", "thread": 7, "number": 2, "item": "order A-17\x1b[2J"}
+    server.answers["GET /api/v1/cases/c1"] = (200, CASE | {"next": [one]})
+    assert "Task review #2 (order A-17):\n" in everpost("cases", "next", "c1")[1]
+    entry = {"kind": "instance", "firing": 9, "task": "review", "instance": 2, "item": {"id": "A"}}
+    server.answers["GET /api/v1/cases/c1/trace"] = (200, {"items": [{"at": TIME, "entry": entry}]})
+    assert everpost("cases", "why", "c1")[1].endswith("Z [9] review #2 (id A) began\n")
+
+
+def test_a_split_is_told_with_its_guards_and_what_was_not_asked(server: SmallApi) -> None:
+    no = {"field": "sum", "op": "is", "value": 1, "found": 2, "holds": False}
+    entry = {
+        "kind": "fired",
+        "firing": 1,
+        "task": "a",
+        "enabled": ["a", "b"],
+        "guards": {"a": [no | {"holds": True}], "b": [no]},
+        "branches": [
+            {"to": "x", "chosen": False, "guard": [no]},
+            {"to": "y", "chosen": True, "guard": []},
+            {"to": "z", "chosen": False, "guard": [], "asked": False},
+        ],
+        "withdrawn": ["c [3]", "the token in d"],
+    }
+    ended = {"kind": "ended", "firing": 1, "notes": ["reply thanks: done"]}
+    steps = [{"at": TIME, "entry": entry}, {"at": TIME, "entry": ended}]
+    server.answers["GET /api/v1/cases/c1/trace"] = (200, {"items": steps})
+    assert [line.strip() for line in everpost("cases", "why", "c1")[1].splitlines()[2:]] == [
+        "a asks: sum is 1: yes, found 2",
+        "b: not asked, since a comes first",
+        "branch to x: not taken",
+        "sum is 1: no, found 2",
+        "branch to y: taken, it has no guard to ask",
+        "branch to z: not taken, not asked",
+        "withdrawn: c [3], the token in d",
+        "2026-11-21 02:32:42Z [1] a: an action ended",
+        "note: reply thanks: done",
+    ]
+
+
+def test_a_classification_that_nothing_waits_for_does_not_read_like_an_error(
+    server: SmallApi,
+) -> None:
+    entry = {"kind": "unhandled", "event": {"type": "classified", "id": "1.0"}}
+    server.answers["GET /api/v1/cases/c1/trace"] = (200, {"items": [{"at": TIME, "entry": entry}]})
+    output = everpost("cases", "why", "c1")[1]
+    assert "the mail was classified; nothing here waits for that\n" in output
+    assert "people were told" not in output

@@ -29,7 +29,10 @@ RUN = {
     ],
     "marking": {"done": 1},
     "variables": {},
+    "events_fed": [{"event": "packed", "taken": True}, {"event": "typo", "taken": False}],
     "events_left": [],
+    "running": ["ship"],
+    "kept": [{"id": 4, "type": "typo", "at": "-", "why": ["no task waits for typo"]}],
 }
 
 
@@ -37,7 +40,7 @@ RUN = {
 def server(logged_in: SmallApi) -> SmallApi:  # noqa: F811 (the fixture itself)
     """Give a server with one pattern."""
     logged_in.answers["GET /api/v1/patterns"] = (200, {"items": [SEQUENCE]})
-    shown = {**SEQUENCE, "spec": {"id": "wcp-01-sequence"}, "example": {}}
+    shown = {**SEQUENCE, "text": "# As written\nid: wcp-01-sequence\n"}
     logged_in.answers["GET /api/v1/patterns/1"] = (200, shown)
     logged_in.answers["POST /api/v1/patterns/1/execute"] = (200, RUN)
     return logged_in
@@ -51,7 +54,7 @@ def test_a_pattern_is_shown_with_its_definition(server: SmallApi) -> None:
     code, output = everpost("patterns", "show", "1")
     assert code == 0
     assert output.startswith("1  Sequence\nOne after the other.\n")
-    assert '"id": "wcp-01-sequence"' in output
+    assert output.endswith("\n\n# As written\nid: wcp-01-sequence\n")
 
 
 def test_a_run_shows_what_has_begun_and_how_the_case_stands(server: SmallApi) -> None:
@@ -62,6 +65,9 @@ def test_a_run_shows_what_has_begun_and_how_the_case_stands(server: SmallApi) ->
         ["2", "ship", "ship", "done"],
     ]
     assert "The case has come to its end." in output
+    assert "events given  packed; typo (not taken)\n" in output
+    assert "running       ship\n" in output
+    assert "    not taken by anything: no task waits for typo\n" in output
     assert server.bodies == [{"variables": {}}]
 
 

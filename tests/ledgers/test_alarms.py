@@ -216,7 +216,7 @@ async def test_the_mail_says_what_is_wrong_since_when_and_what_to_do(office: Off
     body = mail.get_body()
     assert body is not None
     assert "can't be reached" in body.get_content()
-    assert "/mailboxes/mailbox1/test" in body.get_content()
+    assert "everpost mailboxes test mailbox1" in body.get_content()
 
 
 async def test_a_mailbox_that_nobody_is_to_be_told_of_is_only_listed(office: Office) -> None:

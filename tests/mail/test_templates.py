@@ -274,6 +274,8 @@ def test_a_value_of_the_wrong_type_is_a_failure(source: str) -> None:
     [
         ("{{ case.dta.order }}", "did you mean 'case.data.order'?"),
         ("{{ mesage.subject }}", "did you mean 'message.subject'?"),
+        ("{{ case.id.nope }}", "'case.id' is a text, with nothing under it"),
+        ("{{ case.idd.nope }}", "did you mean 'case.id'?"),
         ("\n{{ message.sbject }}", "text, line 2: there is no variable 'message.sbject'"),
         ("{{ zzz }}", "there are case.data, case.id"),
         ("{{ case }}", "'case' is no value by itself: use one of case.data, case.id, case.label"),

@@ -162,10 +162,11 @@ async def test_a_wrong_number_is_not_found_and_the_range_is_named(
     ("variables", "told"),
     [
         ({"amount": "much"}, "must be"),
-        ({"amuont": 5}, "is not a field"),
+        ({"amuont": 5}, "variables.amuont"),
+        ({"nope": 5}, "is not a field of this definition, which has amount"),
         ({"events": "packed"}, "send the events as a list"),
-        ({"events": ["Not A Type"]}, "pattern"),
-        ({"events": [7]}, "valid dictionary"),
+        ({"events": ["Not A Type"]}, "an event's type"),
+        ({"events": [7]}, "must be a mapping"),
         ({"events": [{"event": "approved", "datum": {}}]}, "remove it"),
         ({"events": ["approved"] * 101}, "at most 100"),
         ({"events": ["email"]}, "can't be sent"),
@@ -195,3 +196,15 @@ async def test_without_a_login_nothing_is_shown_or_run(patterns_api: PatternsApi
     ):
         answer = await patterns_api.client.request(method, path, json={"variables": {}})
         assert answer.status_code == 401
+
+
+async def test_an_event_that_nothing_takes_is_named_with_the_reason(
+    patterns_api: PatternsApi,
+) -> None:
+    answer = await patterns_api.execute(1, events=["packed", "typo"])
+    assert answer["events_fed"] == [
+        {"event": "packed", "taken": True},
+        {"event": "typo", "taken": False},
+    ]
+    assert answer["running"] == ["ship"]
+    assert [event["why"] for event in answer["kept"]] == [["no task waits for typo"]]

@@ -1,6 +1,8 @@
 """Replies that are held: for a while by the case, or by the outbox until a person decides."""
 
 import asyncio
+from email import message_from_bytes
+from email.policy import default
 from typing import Any
 
 import pytest
@@ -85,7 +87,8 @@ async def test_people_are_told_once_of_a_reply_that_is_held_as_a_loop(desk: Offi
     first = customer_mail(CUSTOMER, ADDRESS, "a question", "Hello")
     case_id = await desk.receive(first)
     await desk.until_sent(case_id, 1)
-    rows = await desk.take(customer_mail(CUSTOMER, ADDRESS, "Re: it", "More", answers=first))
+    ours = message_from_bytes(desk.sink.mails[-1].raw, policy=default)
+    rows = await desk.take(customer_mail(CUSTOMER, ADDRESS, "Re: it", "More", answers=ours))
     await desk.parts.delivery.deliver(desk.tenant, rows)
     await desk.until_sent(case_id, 2)
     again = CaseEvent(id=rows[0], type="email", at=utc_now())
