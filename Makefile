@@ -9,7 +9,7 @@ help:  ## Show this list
 
 # The supervisor gets a SIGTERM should make itself be killed: nothing runs on unseen.
 run: setup  ## Start everything in this terminal; Ctrl-C stops it
-	@exec $(PYTHON) -I -S everpost/die_with_parent.py $$PPID 15 .venv/bin/everpost run
+	@exec $(PYTHON) -I -S everpost/embedded/die_with_parent.py $$PPID 15 .venv/bin/everpost run
 
 setup:  ## Make .venv ready to run (part of `make run`)
 	@scripts/setup.sh run

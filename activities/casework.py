@@ -17,12 +17,15 @@ from cases.notation.declarations import UnknownOutcome
 from contracts.errors import MailboxNotFound
 from contracts.outbox import OutboxRow, Outcome, SendOutcome, SendRequest
 from contracts.steps import StepRecord
-from ledgers import accounts, freezing, letters, outbox, record, resolving
-from ledgers.approvals import Links, approval_letters
+from ledgers.casework import record
 from ledgers.crash_points import CrashPoint, reached
-from ledgers.loops import ANSWERED_AT_ONCE
-from ledgers.outbox import Frozen, HeldFor, Key, Row
-from ledgers.sending import Sender, TryLater
+from ledgers.mailboxes import accounts
+from ledgers.outbox import freezing, letters, resolving
+from ledgers.outbox import rows as outbox
+from ledgers.outbox.approvals import Links, approval_letters
+from ledgers.outbox.loops import ANSWERED_AT_ONCE
+from ledgers.outbox.rows import Frozen, HeldFor, Key, Row
+from ledgers.outbox.sending import Sender, TryLater
 from mail.threading import TokenKeys
 from store.blobs import Blobs
 from store.database import Database

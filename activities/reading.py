@@ -6,7 +6,7 @@ from temporalio import activity
 
 from activities.catalogue import READING
 from contracts.watermark import Reading, ReadingAsked
-from ledgers import watermark
+from ledgers.mailboxes import watermark
 from store.database import Database
 
 

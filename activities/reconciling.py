@@ -12,9 +12,9 @@ from activities.heartbeats import beating
 from contracts.clock import utc_now
 from contracts.errors import MailboxNotFound
 from contracts.mailbox import Watch
-from ledgers import reconcile, watermark
-from ledgers.delivery import Delivery
-from ledgers.reconcile import Report
+from ledgers.casework.delivery import Delivery
+from ledgers.mailboxes import reconcile, watermark
+from ledgers.mailboxes.reconcile import Report
 
 log = structlog.get_logger()
 

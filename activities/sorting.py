@@ -16,8 +16,8 @@ from classifiers.chain import LlmFailure, LlmTrouble, combine
 from classifiers.result import Classification, LabelSpec
 from contracts.classification import Classified
 from contracts.outbox import ClassifyRequest
-from ledgers import letters
-from ledgers.subcases import family
+from ledgers.casework.subcases import family
+from ledgers.outbox import letters
 from store.database import Database
 from store.tables import Case, Message
 

@@ -7,7 +7,7 @@ from temporalio import activity
 from activities.catalogue import OPEN_SUBCASE
 from clients.temporal import Temporal
 from contracts.subcases import SubcaseOpened, SubcaseRequest
-from ledgers import subcases
+from ledgers.casework import subcases
 from store.database import Database
 
 

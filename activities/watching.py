@@ -13,9 +13,10 @@ from activities.catalogue import WATCH_DELIVERIES, WATCH_MAILBOX
 from activities.heartbeats import beating
 from contracts.clock import utc_now
 from contracts.mailbox import TenantWatch, Watch
-from ledgers import alarms, reconcile, resolving
-from ledgers.delivery import Delivery
-from ledgers.watch import MailboxWatch
+from ledgers.casework.delivery import Delivery
+from ledgers.mailboxes import alarms, reconcile
+from ledgers.mailboxes.watch import MailboxWatch
+from ledgers.outbox import resolving
 from store.tables import Mailbox, MailboxStatus
 
 log = structlog.get_logger()

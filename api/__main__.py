@@ -13,10 +13,10 @@ from clients.temporal import Temporal
 from contracts.logs import configure_logs
 from everpost.settings import Settings, SettingsError, read_settings
 from ledgers import crash_points
-from ledgers.delivery import Delivery
-from ledgers.door import Door
-from ledgers.payloads import data_converter
-from ledgers.pinned import documents_of
+from ledgers.casework.delivery import Delivery
+from ledgers.casework.door import Door
+from ledgers.casework.payloads import data_converter
+from ledgers.casework.pinned import documents_of
 from store.blobs import Blobs
 from store.database import Database
 from store.passwords import Passwords

@@ -7,9 +7,9 @@ from typing import TypeVar
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from contracts.clock import utc_now
-from ledgers import health
-from ledgers.alarms import open_alarms
-from ledgers.health import HealthStatus
+from ledgers.mailboxes import health
+from ledgers.mailboxes.alarms import open_alarms
+from ledgers.mailboxes.health import HealthStatus
 from store import cases, ledger_views
 from store.database import Database
 from store.tables import MailboxStatus

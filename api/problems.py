@@ -22,7 +22,7 @@ from cases.errors import DefinitionInvalid
 from cases.notation.tasks import UNION_MARKS
 from contracts import errors
 from contracts.errors import CallerError, Problem
-from ledgers.registration import DefinitionUnsound
+from ledgers.casework.registration import DefinitionUnsound
 from store.blobs import BlobNotFound
 
 PROBLEM_TYPE = "application/problem+json"

@@ -6,8 +6,8 @@ from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
 
-from ledgers.door import Door
-from ledgers.parsing import Parser
+from ledgers.casework.door import Door
+from ledgers.mailboxes.parsing import Parser
 from store.blobs import Blobs
 from store.database import Database
 from store.passwords import Passwords

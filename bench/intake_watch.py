@@ -16,9 +16,9 @@ from sqlalchemy import func, select, update
 
 from bench.product import SPEC
 from contracts.logs import configure_logs
-from ledgers.delivery import Delivery
-from ledgers.parsing import Parser
-from ledgers.watch import MailboxWatch
+from ledgers.casework.delivery import Delivery
+from ledgers.mailboxes.parsing import Parser
+from ledgers.mailboxes.watch import MailboxWatch
 from store.blobs import Blobs
 from store.database import Database
 from store.migrate import migrate

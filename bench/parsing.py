@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from bench.report import Section, Table
-from mail.parse import parse_message
+from mail.reading.parse import parse_message
 
 TITLE = "Parsing: mails per second in one process"
 REPEATS = 3

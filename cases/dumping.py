@@ -6,7 +6,7 @@ from typing import Any
 
 from cases.actions import Reply
 from cases.errors import StateInvalid
-from cases.events import Event
+from cases.events import ActionEnded, Ending, Event
 from cases.net import Net
 from cases.state import (
     CORE_VERSION,
@@ -53,13 +53,14 @@ def dump_state(state: CaseState) -> dict[str, JSON]:
 
 
 def _of_whole_nets(state: CaseState, written: "_Written") -> dict[str, JSON]:
-    """Return what only nets with threads, partial joins, undoing or sub-cases have."""
+    """Return what few cases have: threads, rounds, undoing, sub-cases, ends that wait."""
     dumped: dict[str, JSON] = {
         "threads": [[one.id, one.data, one.parent] for one in state.threads.values()],
         "threads_made": state.threads_made,
         "rounds": [[task, thread, list(used)] for (task, thread), used in state.rounds.items()],
         "undoable": [_undoable_json(one, written) for one in state.undoable],
         "depth": state.depth,
+        "unheard": [[e.firing, e.index, e.outcome.value, e.event_data] for e in state.unheard],
     }
     return {key: value for key, value in dumped.items() if value}
 
@@ -108,6 +109,10 @@ def _loaded(dumped: Mapping[str, Any]) -> CaseState:
         rounds={(task, thread): tuple(used) for task, thread, used in dumped.get("rounds", ())},
         undoable=tuple(_undoable(one, read) for one in dumped.get("undoable", ())),
         depth=dumped.get("depth", 0),
+        unheard=tuple(
+            ActionEnded(firing, index, Ending(outcome), data)
+            for firing, index, outcome, data in dumped.get("unheard", ())
+        ),
     )
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from cases.actions import Reply
-from cases.events import Event
+from cases.events import ActionEnded, Event
 from cases.values import JSON
 
 # Goes up when a change of the core makes the same inputs lead elsewhere.
@@ -197,7 +197,8 @@ class CaseState:
 
     `rounds` holds, for each partial join and thread in which it has fired, the inputs that its
     round has used up, the one before it can fire again (WCP-28, 31). `undoable` are in the order in
-    which they ended. `depth` is how many cases this one is a sub-case of.
+    which they ended. `depth` is how many cases this one is a sub-case of. `unheard` are ends of
+    actions that a parked case takes up when it is resumed.
     """
 
     tokens: Mapping[str, tuple[Token, ...]]
@@ -219,6 +220,7 @@ class CaseState:
     rounds: Mapping[RoundKey, tuple[str, ...]] = field(default_factory=dict)
     undoable: tuple[Undoable, ...] = ()
     depth: int = 0
+    unheard: tuple[ActionEnded, ...] = ()
 
 
 def waits_for(state: CaseState, firing: int, index: int) -> bool:

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
-from mail.automatic import base_address, is_bounce
 from mail.message import Kind, Message, Verdict
+from mail.reading.automatic import base_address, is_bounce
 
 # Lowercase base32 throughout: it survives servers that change the case of a local part.
 _CASE_ID = re.compile(r"[a-z2-7]{16}")

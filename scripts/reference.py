@@ -18,7 +18,7 @@ from api.__main__ import services_from
 from api.app import create_app
 from api.problems import DATABASE_DOWN, FAILED, INVALID, KINDS, PROBLEM_TYPE, TYPE_PREFIX
 from cases.definitions import definition_schema
-from everpost.cli import app as command_line
+from everpost.cli.main import app as command_line
 from everpost.settings import ENV_PREFIX, Settings
 
 ROOT = Path(__file__).parent.parent

@@ -12,12 +12,12 @@ from activities.sorting import Ask
 from clients.smtp import SmtpPool
 from clients.temporal import Temporal
 from everpost.settings import Settings
-from ledgers.accounts import token_keys
-from ledgers.approvals import Links, links
-from ledgers.delivery import Delivery
-from ledgers.loops import ANSWERED_AT_ONCE
-from ledgers.payloads import data_converter
-from ledgers.pinned import documents_of
+from ledgers.casework.delivery import Delivery
+from ledgers.casework.payloads import data_converter
+from ledgers.casework.pinned import documents_of
+from ledgers.mailboxes.accounts import token_keys
+from ledgers.outbox.approvals import Links, links
+from ledgers.outbox.loops import ANSWERED_AT_ONCE
 from mail.threading import TokenKeys
 from store.blobs import Blobs
 from store.database import Database
@@ -80,7 +80,7 @@ def model_of(settings: Settings) -> Ask | None:
         return None
     # Imported here: without a model, 40 MB of its client stay out of the process.
     from clients.llm import LlmClient
-    from ledgers.asking import Asker
+    from ledgers.casework.asking import Asker
 
     key = settings.llm_api_key or SecretStr("none")
     return Asker(LlmClient(settings.llm_base_url, key, settings.llm_model, LLM_TIMEOUT))

@@ -26,10 +26,10 @@ from contracts.logs import configure_logs
 from contracts.task_queues import Queue, task_queue
 from everpost.settings import Settings, read_settings
 from ledgers import crash_points
-from ledgers.authentication import Authenticator
-from ledgers.parsing import Parser
-from ledgers.sending import Sender
-from ledgers.watch import MailboxWatch
+from ledgers.mailboxes.authentication import Authenticator
+from ledgers.mailboxes.parsing import Parser
+from ledgers.mailboxes.watch import MailboxWatch
+from ledgers.outbox.sending import Sender
 from workers.parts import Parts, model_of, parts
 from workflows.case import CaseWorkflow
 from workflows.outbox import OutboxWorkflow

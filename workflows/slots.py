@@ -13,7 +13,7 @@ from temporalio import workflow
 
 UNDER_WAY = 500
 # Of one workflow task. A payload of at most 64 KiB goes along with the task, and what is larger to
-# the blob store (ledgers/payloads.py): so many stay below 3.3 MB.
+# the blob store (ledgers/casework/payloads.py): so many stay below 3.3 MB.
 PAYLOADS_A_TASK = 50
 # Runs that asked for everything at once go on as they did.
 IN_TURN = "what is asked for waits its turn"

@@ -8,7 +8,7 @@ from api.problems import documented
 from api.services import ServicesDep
 from api.strict_json import StrictRoute
 from contracts.clock import utc_now
-from ledgers.alarms import Alarm, open_alarms
+from ledgers.mailboxes.alarms import Alarm, open_alarms
 
 router = APIRouter(prefix="/api/v1/alarms", tags=["mailboxes"], route_class=StrictRoute)
 

@@ -14,9 +14,9 @@ from fastapi import Response
 from jinja2 import Environment
 from markupsafe import Markup
 
-from ledgers.outbox import Row
+from ledgers.outbox.rows import Row
 from mail.message import Attachment
-from mail.parse import parse_message
+from mail.reading.parse import parse_message
 
 REASON_MAX_CHARS = 500
 _TEXT_MAX_CHARS = 100_000

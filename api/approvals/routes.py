@@ -16,11 +16,12 @@ from api.approvals.pages import REASON_MAX_CHARS, draft_view, page
 from api.services import Services, ServicesDep
 from contracts.clock import utc_now
 from contracts.errors import MailDecided, MailNotFound
-from ledgers import outbox, resolving
-from ledgers.approvals import ApprovalLink, LinkExpired, LinkForged, link_keys, read_link
-from ledgers.outbox import HeldFor, Row
-from ledgers.resolving import Resolution
-from mail.charsets import clean_line
+from ledgers.outbox import resolving
+from ledgers.outbox import rows as outbox
+from ledgers.outbox.approvals import ApprovalLink, LinkExpired, LinkForged, link_keys, read_link
+from ledgers.outbox.resolving import Resolution
+from ledgers.outbox.rows import HeldFor, Row
+from mail.reading.charsets import clean_line
 from store.tables import OutboxState
 
 router = APIRouter(prefix="/approvals", tags=["approvals"])

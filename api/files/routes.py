@@ -13,10 +13,10 @@ from api.auth.principal import PrincipalDep
 from api.inputs import Body, Line
 from api.problems import documented
 from api.services import ServicesDep
-from ledgers import files
-from ledgers.files import MAX_FILE_BYTES, KeptFile
-from mail.compose import media_type
-from mail.content_types import true_type
+from ledgers.outbox import files
+from ledgers.outbox.files import MAX_FILE_BYTES, KeptFile
+from mail.reading.content_types import true_type
+from mail.writing.compose import media_type
 
 router = APIRouter(prefix="/api/v1/files", tags=["files"])
 

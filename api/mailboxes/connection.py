@@ -11,9 +11,9 @@ from api.mailboxes.settings import settings_of
 from api.problems import documented
 from api.services import ServicesDep
 from api.strict_json import StrictRoute
-from ledgers import accounts, connection_test
-from ledgers.accounts import Account
-from ledgers.connection_test import StepName
+from ledgers.mailboxes import accounts, connection_test
+from ledgers.mailboxes.accounts import Account
+from ledgers.mailboxes.connection_test import StepName
 from mail.presets import PRESETS, Preset, preset_for
 
 router = APIRouter(prefix="/api/v1/mailboxes", tags=["mailboxes"], route_class=StrictRoute)

@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from ledgers import health
-from ledgers.health import HealthStatus as Light
+from ledgers.mailboxes import health
+from ledgers.mailboxes.health import HealthStatus as Light
 from store.mailboxes import StoredMailbox
 
 __all__ = ["Light", "light"]

@@ -13,7 +13,7 @@ from api.problems import documented
 from api.services import ServicesDep
 from api.strict_json import StrictRoute
 from contracts.errors import MailboxPaused
-from ledgers import reconcile
+from ledgers.mailboxes import reconcile
 from store import mailboxes
 from store.tables import MailboxStatus
 

@@ -11,7 +11,7 @@ from api.inputs import Body, MailboxId
 from api.problems import documented
 from api.services import Services, ServicesDep
 from api.strict_json import StrictRoute
-from ledgers.parsing import Unreadable
+from ledgers.mailboxes.parsing import Unreadable
 from mail.filters import Rules, Tried, explain, in_order, parse
 from store import ledger_views, mailboxes
 from store.blobs import BlobNotFound

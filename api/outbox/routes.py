@@ -13,10 +13,10 @@ from api.problems import documented
 from api.services import Services, ServicesDep
 from api.strict_json import StrictRoute
 from contracts.errors import MailNotFound, MailWithheld
-from ledgers import resolving
-from ledgers.outbox import asks_for_approval, find_by_id
-from ledgers.resolving import Resolution
-from mail.parse import parse_message
+from ledgers.outbox import resolving
+from ledgers.outbox.resolving import Resolution
+from ledgers.outbox.rows import asks_for_approval, find_by_id
+from mail.reading.parse import parse_message
 from store import ledger_views
 
 router = APIRouter(prefix="/api/v1/outbox", tags=["outbox"], route_class=StrictRoute)

@@ -10,8 +10,8 @@ from cases.limits import MAX_DATA_BYTES, MAX_EXAMPLE_EVENTS
 from cases.notation.declarations import Example, ExampleEvent
 from cases.trace import TraceKind
 from contracts.steps import WaitingEvent
-from ledgers.pattern_runs import PatternRun
-from ledgers.patterns import Pattern
+from ledgers.casework.pattern_runs import PatternRun
+from ledgers.casework.patterns import Pattern
 from store.tables import CaseStatus
 
 # What begins: a task, or one of the instances of a task.

@@ -19,8 +19,8 @@ from api.services import ServicesDep
 from api.strict_json import StrictRoute
 from cases.notation.declarations import Example
 from contracts.errors import CaseDataInvalid
-from ledgers.pattern_runs import run_pattern
-from ledgers.patterns import all_patterns, pattern_of
+from ledgers.casework.pattern_runs import run_pattern
+from ledgers.casework.patterns import all_patterns, pattern_of
 
 router = APIRouter(prefix="/api/v1/patterns", tags=["patterns"], route_class=StrictRoute)
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from api.inputs import Body, Line
-from ledgers.quarantine import Preview
+from ledgers.intake.quarantine import Preview
 from store.ledger_views import IntakeRow
 
 

@@ -14,9 +14,9 @@ from api.problems import documented
 from api.review.models import Decided, Discard, Join, Open, QuarantineView, Release
 from api.services import Services, ServicesDep
 from api.strict_json import StrictRoute
-from ledgers.accounts import token_keys
-from ledgers.quarantine import Quarantine
-from ledgers.review import Review
+from ledgers.intake.quarantine import Quarantine
+from ledgers.intake.review import Review
+from ledgers.mailboxes.accounts import token_keys
 from store import ledger_views
 from store.ledger_views import IntakeFilter, IntakeRow
 from store.tables import IntakeState

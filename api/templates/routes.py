@@ -10,9 +10,9 @@ from api.inputs import Body, DefinitionId
 from api.problems import ProblemPlace, documented
 from api.services import ServicesDep
 from api.strict_json import StrictRoute
-from ledgers import previews
-from ledgers.previews import Preview, Wanted
-from mail.templates import TemplateSource
+from ledgers.outbox import previews
+from ledgers.outbox.previews import Preview, Wanted
+from mail.writing.templates import TemplateSource
 from store.cursors import MAX_ROW_ID
 
 router = APIRouter(prefix="/api/v1/workflows", tags=["templates"], route_class=StrictRoute)

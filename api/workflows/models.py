@@ -8,8 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, JsonValue
 
 from api.inputs import Body
-from cases.soundness.verdict import Finding, Severity, Soundness
-from cases.soundness.verdict import Kind as FindingKind
+from cases.soundness.verdict import Finding, FindingKind, Severity, Soundness
 from store.definitions import StoredDefinition
 
 

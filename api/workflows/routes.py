@@ -17,7 +17,7 @@ from cases.errors import DefinitionInvalid, Problem
 from cases.notation.declarations import Definition
 from contracts.clock import utc_now
 from contracts.errors import DefinitionNotFound
-from ledgers import registration
+from ledgers.casework import registration
 from store import definitions
 from store.cursors import MAX_ROW_ID
 

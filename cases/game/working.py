@@ -54,6 +54,7 @@ class Working:
         self.rounds = dict(state.rounds)
         self.undoable = state.undoable
         self.depth = state.depth
+        self.unheard = state.unheard
         self.timed: list[Token] = []  # tokens that have come to where deadlines run
         self.unfed = 0  # firings since an event of the outside was last taken
         self.visited = 0  # nodes that were looked at meanwhile to see what may still come

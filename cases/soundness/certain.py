@@ -13,7 +13,7 @@ from cases.expressions.guards import Guard, TwoFields
 from cases.net import Net, Split, Task
 from cases.soundness.moves import Marking, Moves
 from cases.soundness.telling import Problem
-from cases.soundness.verdict import Kind, Severity
+from cases.soundness.verdict import FindingKind, Severity
 
 Way = tuple[str, ...]
 Found = dict[Problem, tuple[Way, Marking]]
@@ -69,7 +69,7 @@ def certain_ways(moves: Moves, search: Search, starts: list[Marking]) -> Found:
             after = (move.after, asked)
             came[after] = (node, move.task)
             if not moves.is_end(move.after) and search.has_grown(move.after, _before(came, after)):
-                grown = (Kind.UNBOUNDEDNESS, Severity.ERROR)
+                grown = (FindingKind.UNBOUNDEDNESS, Severity.ERROR)
                 if grown in search.wanted:
                     found.setdefault(grown, (_way_to(came, after), move.after))
                 continue

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from cases.net import Join, Net, Task
-from cases.soundness.verdict import Finding, Kind, Severity
+from cases.soundness.verdict import Finding, FindingKind, Severity
 
 _MESSAGE = (
     "waits for ever if its inputs bring tokens of different threads, and the check of the net does "
@@ -18,7 +18,7 @@ def crossing_threads(net: Net) -> Iterator[Finding]:
     """
     for task in _in_threads(net):
         if task.join is Join.ALL and len(task.inputs) > 1 and not _merges(task):
-            yield Finding(Kind.DEADLOCK, Severity.ERROR, task.id, _MESSAGE, possible=True)
+            yield Finding(FindingKind.DEADLOCK, Severity.ERROR, task.id, _MESSAGE, possible=True)
 
 
 def _in_threads(net: Net) -> Iterator[Task]:

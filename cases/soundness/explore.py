@@ -8,7 +8,7 @@ from cases.net import Join, Net, Task, Trigger
 from cases.soundness.certain import Search, Way, certain_ways, is_certain
 from cases.soundness.moves import Marking, Moves
 from cases.soundness.telling import Problem, dead_tasks, finding_at
-from cases.soundness.verdict import Finding, Kind, Report, Severity, verdict_of
+from cases.soundness.verdict import Finding, FindingKind, Report, Severity, verdict_of
 
 MAX_MARKINGS = 200_000
 # A place may hold that many times the tokens that one firing puts there before it is taken to have
@@ -200,7 +200,7 @@ def _findings(moves: Moves, seen: _Seen) -> Iterator[Finding]:
     if seen.grown is not None:
         seen.complete = False
         marking, way = seen.grown
-        yield _found(moves, (Kind.UNBOUNDEDNESS, Severity.ERROR), marking, way)
+        yield _found(moves, (FindingKind.UNBOUNDEDNESS, Severity.ERROR), marking, way)
         return
     told: set[Problem] = set()
     for marking, problems in _problems(moves, seen).items():
@@ -230,16 +230,16 @@ def _problems(moves: Moves, seen: _Seen) -> dict[Marking, tuple[Problem, ...]]:
     if seen.grown is not None:
         return {}
     for marking in seen.stuck:
-        kind = Kind.NO_WAY_OUT if moves.leads_nowhere(marking) else Kind.DEADLOCK
+        kind = FindingKind.NO_WAY_OUT if moves.leads_nowhere(marking) else FindingKind.DEADLOCK
         found.setdefault(marking, []).append((kind, Severity.ERROR))
     alive = moves.can_reach_an_end()
     for marking in dict.fromkeys(seen.closing):
         severity = _left_behind(moves, alive, marking)
         if severity is not None:
-            found.setdefault(marking, []).append((Kind.IMPROPER_COMPLETION, severity))
+            found.setdefault(marking, []).append((FindingKind.IMPROPER_COMPLETION, severity))
     if seen.complete:
         for marking in _endless(seen):
-            found.setdefault(marking, []).append((Kind.LIVELOCK, Severity.ERROR))
+            found.setdefault(marking, []).append((FindingKind.LIVELOCK, Severity.ERROR))
     return {marking: tuple(problems) for marking, problems in found.items()}
 
 

@@ -13,7 +13,7 @@ from cases.soundness.crossing import crossing_threads
 from cases.soundness.explore import MAX_MARKINGS, always, check_net
 from cases.soundness.loops import endless_recursions, reply_loops
 from cases.soundness.outcomes import read_too_early, unhandled_failures
-from cases.soundness.verdict import Finding, Kind, Report, Severity, Soundness, verdict_of
+from cases.soundness.verdict import Finding, FindingKind, Report, Severity, Soundness, verdict_of
 from cases.wiring import wiring_of
 
 # Where nets differ, the worst is the definition's.
@@ -86,7 +86,7 @@ def _late_deadlines(net: Net) -> Iterator[Finding]:
                 if timing.after > shortest:
                     message = f"never fires: another deadline leads away after {shortest}"
                     yield Finding(
-                        Kind.DEADLINE_NEVER_FIRES, Severity.WARNING, entry.task.id, message
+                        FindingKind.DEADLINE_NEVER_FIRES, Severity.WARNING, entry.task.id, message
                     )
 
 
@@ -106,7 +106,7 @@ def _deadlines_without_time(
         name = rest.split(".")[0]
         if root == "data" and name not in filled:
             message = f"never fires: nothing ever sets data.{name}, so `set` it before"
-            kind = Kind.DEADLINE_NEVER_FIRES
+            kind = FindingKind.DEADLINE_NEVER_FIRES
             yield Finding(kind, Severity.WARNING, entry.task.id, message)
 
 
@@ -131,7 +131,7 @@ def _shadowed(net: Net) -> Iterator[Finding]:
             for entry in entries:
                 if always is not None:
                     message = f"never fires: {always.id} takes every such event before it"
-                    yield Finding(Kind.SHADOWED, Severity.WARNING, entry.task.id, message)
+                    yield Finding(FindingKind.SHADOWED, Severity.WARNING, entry.task.id, message)
                 elif _takes_always(entry) and entry.task.id not in locked:
                     always = entry.task
 
@@ -169,7 +169,7 @@ def _unused_labels(definition: Definition, nets: Sequence[Net]) -> Iterator[Find
     for label in definition.labels:
         if label not in asked and label != UNCLASSIFIED:
             message = "no condition asks for this label: use it in a `when`, or take it away"
-            yield Finding(Kind.UNUSED_LABEL, Severity.WARNING, f"labels.{label}", message)
+            yield Finding(FindingKind.UNUSED_LABEL, Severity.WARNING, f"labels.{label}", message)
 
 
 def _copies_label(task: Task) -> bool:

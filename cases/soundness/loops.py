@@ -7,7 +7,7 @@ from cases.actions import Reply, Subcase
 from cases.net import Net, Task, Trigger
 from cases.soundness.cycles import cycles_of, way_to
 from cases.soundness.moves import Marking, Moves
-from cases.soundness.verdict import Finding, Kind, Severity
+from cases.soundness.verdict import Finding, FindingKind, Severity
 
 MAIL = "email"
 
@@ -36,7 +36,9 @@ def reply_loops(net: Net) -> Iterator[Finding]:
         if replies and any(driven[name].event_type == MAIL for name in ring):
             message = "replies on every mail without end: add a `when`, or lead to another state"
             way = _way_round(driven, graph, replies[0], ring)
-            yield Finding(Kind.REPLY_LOOP, Severity.WARNING, ", ".join(replies), message, way)
+            yield Finding(
+                FindingKind.REPLY_LOOP, Severity.WARNING, ", ".join(replies), message, way
+            )
 
 
 def _is_driven_by_mail(task: Task) -> bool:
@@ -89,7 +91,9 @@ def _endless(name: str, ways: Mapping[str, Way]) -> Finding:
         "`max_depth` fails it: lead a way past it, such as by `split: xor` and a `when`"
     )
     way = ways[name]
-    return Finding(Kind.ENDLESS_RECURSION, Severity.ERROR, f"nets.{name}: {way[-1]}", message, way)
+    return Finding(
+        FindingKind.ENDLESS_RECURSION, Severity.ERROR, f"nets.{name}: {way[-1]}", message, way
+    )
 
 
 def _run_by(net: Net) -> Iterator[str]:

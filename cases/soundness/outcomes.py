@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from cases.actions import Classify, Notify, Planned, Reply, SetData, Subcase
 from cases.events import ACTION_FAILED
 from cases.net import Net, Task, Trigger
-from cases.soundness.verdict import Finding, Kind, Severity
+from cases.soundness.verdict import Finding, FindingKind, Severity
 from cases.wiring import wiring_of
 
 
@@ -24,7 +24,7 @@ def unhandled_failures(net: Net) -> Iterator[Finding]:
                 f"goes on as if it were done when this fails: {failing[0].action}; give it "
                 f"`on_error`, or a task or state that waits for {ACTION_FAILED}"
             )
-            yield Finding(Kind.UNHANDLED_FAILURE, Severity.WARNING, entry.task.id, message)
+            yield Finding(FindingKind.UNHANDLED_FAILURE, Severity.WARNING, entry.task.id, message)
 
 
 def _is_sure(planned: Planned) -> bool:
@@ -49,7 +49,7 @@ def read_too_early(net: Net) -> Iterator[Finding]:
                 f"reads {early} before {task.until.event_type} comes: its actions are done first, "
                 "with the event that led here; read it in a task that follows"
             )
-            yield Finding(Kind.READ_TOO_EARLY, Severity.WARNING, task.id, message)
+            yield Finding(FindingKind.READ_TOO_EARLY, Severity.WARNING, task.id, message)
 
 
 def _read_by(planned: Planned) -> Iterator[str]:

@@ -5,33 +5,33 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from cases.net import Join, Net, Task
 from cases.soundness.moves import Marking, Moves
-from cases.soundness.verdict import Finding, Kind, Severity
+from cases.soundness.verdict import Finding, FindingKind, Severity
 from cases.wiring import wiring_of
 
-Problem = tuple[Kind, Severity]
+Problem = tuple[FindingKind, Severity]
 
 # A finding names so many of the tasks that wait, and of the places that one waits for.
 _NAMED = 3
 
 _MESSAGES: dict[Problem, str] = {
-    (Kind.UNBOUNDEDNESS, Severity.ERROR): (
+    (FindingKind.UNBOUNDEDNESS, Severity.ERROR): (
         "collects tokens without end: join the branches that lead here, or end one"
     ),
-    (Kind.NO_WAY_OUT, Severity.ERROR): (
+    (FindingKind.NO_WAY_OUT, Severity.ERROR): (
         "no way leads out: add an event, a deadline or a task that leads on, or make it final"
     ),
-    (Kind.DEADLOCK, Severity.ERROR): (
+    (FindingKind.DEADLOCK, Severity.ERROR): (
         "the case can stop here for ever: nothing can fire and it is not at its end"
     ),
-    (Kind.IMPROPER_COMPLETION, Severity.ERROR): (
+    (FindingKind.IMPROPER_COMPLETION, Severity.ERROR): (
         "the end can be reached a second time: join the branches before it, let the one that comes "
         "first cancel the others (`cancels`), or end only when all have (`ends: empty`)"
     ),
-    (Kind.IMPROPER_COMPLETION, Severity.WARNING): (
+    (FindingKind.IMPROPER_COMPLETION, Severity.WARNING): (
         "is withdrawn when the case ends: join it before the end, or name it under `cancels` of "
         "the task that leads there"
     ),
-    (Kind.LIVELOCK, Severity.ERROR): "goes on for ever: no way leads from here to an end",
+    (FindingKind.LIVELOCK, Severity.ERROR): "goes on for ever: no way leads from here to an end",
 }
 _NOTHING_LEFT = (
     "nothing is left to do, and the case stays open: lead on to a final condition, or write "
@@ -45,18 +45,18 @@ def finding_at(
     """Return the finding of a problem at a marking, with the way there."""
     kind, severity = problem
     message = _MESSAGES[problem]
-    if kind is Kind.DEADLOCK:
+    if kind is FindingKind.DEADLOCK:
         message = "; ".join(_waits(moves, marking)) or message
-    if kind is Kind.NO_WAY_OUT and not marking:
+    if kind is FindingKind.NO_WAY_OUT and not marking:
         return Finding(kind, severity, way[-1], _NOTHING_LEFT, way, possible)
     return Finding(kind, severity, _place_of(moves, kind, marking), message, way, possible)
 
 
-def _place_of(moves: Moves, kind: Kind, marking: Marking) -> str:
+def _place_of(moves: Moves, kind: FindingKind, marking: Marking) -> str:
     """Return in words what a problem at a marking is about."""
-    if kind is Kind.UNBOUNDEDNESS:
+    if kind is FindingKind.UNBOUNDEDNESS:
         return moves.shown(one for one in marking if marking.count(one) > 1)
-    if kind is Kind.IMPROPER_COMPLETION:
+    if kind is FindingKind.IMPROPER_COMPLETION:
         return moves.shown([one for one in marking if one not in moves.final] or marking)
     return moves.shown(marking)
 
@@ -130,7 +130,7 @@ def dead_tasks(
     names = {task.id for task in dead}
     for task in dead:
         cause = f"never fires, whatever happens: {_cause(moves, task, ever, ready, names)}"
-        yield Finding(Kind.DEAD_TASK, Severity.ERROR, task.id, cause)
+        yield Finding(FindingKind.DEAD_TASK, Severity.ERROR, task.id, cause)
 
 
 def _ever_ready(

@@ -13,7 +13,7 @@ class Soundness(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Kind(StrEnum):
+class FindingKind(StrEnum):
     """What is wrong."""
 
     NO_WAY_OUT = "no_way_out"
@@ -47,7 +47,7 @@ class Finding:
     threads that part.
     """
 
-    kind: Kind
+    kind: FindingKind
     severity: Severity
     place: str
     message: str

@@ -18,8 +18,8 @@ from api.auth.tokens import Principal, issue
 from api.services import Services
 from clients.temporal import Temporal
 from contracts.clock import utc_now
-from ledgers.delivery import Delivery
-from ledgers.door import Door
+from ledgers.casework.delivery import Delivery
+from ledgers.casework.door import Door
 from store import users
 from store.blobs import Blobs
 from store.database import Database

@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import insert, select
 
 from contracts.clock import utc_now
-from ledgers.approvals import LINK_LIFETIME, ApprovalLink, link_keys, mint_link
-from ledgers.outbox import HeldFor
-from mail.compose import Draft, Enclosure, MailKind, compose
+from ledgers.outbox.approvals import LINK_LIFETIME, ApprovalLink, link_keys, mint_link
+from ledgers.outbox.rows import HeldFor
 from mail.message import Address
+from mail.writing.compose import Draft, Enclosure, MailKind, compose
 from store.secrets import SecretBox
 from store.tables import Intake, Message, Outbox, OutboxState
 from tests.api.conftest import Api

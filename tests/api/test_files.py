@@ -7,7 +7,7 @@ import httpx2
 import pytest
 from sqlalchemy import func, select
 
-from ledgers.files import MAX_FILE_BYTES
+from ledgers.outbox.files import MAX_FILE_BYTES
 from store.tables import File
 from tests.api.conftest import Api, assert_problem
 

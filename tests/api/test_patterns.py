@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from ledgers import pattern_runs
+from ledgers.casework import pattern_runs
 from tests.api.conftest import Api, assert_problem
 
 

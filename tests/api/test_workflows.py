@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ledgers import registration
+from ledgers.casework import registration
 from tests.api.conftest import SPEC, Api, assert_problem
 
 URL = "/api/v1/workflows"

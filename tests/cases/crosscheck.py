@@ -8,7 +8,7 @@ from random import Random
 from cases.net import Join, Net, make_net
 from cases.soundness.explore import check_net
 from cases.soundness.moves import Marking, Moves
-from cases.soundness.verdict import Finding, Kind, Report, Soundness
+from cases.soundness.verdict import Finding, FindingKind, Report, Soundness
 from tests.cases.engine_walks import (
     Tokens,
     TooManyStates,
@@ -22,7 +22,7 @@ from tests.cases.plain_petri import TooMany, Transition, judge
 from tests.cases.small_petri import net_of
 
 MOST_MARKINGS = 300
-STUCK = {Kind.DEADLOCK, Kind.NO_WAY_OUT}
+STUCK = {FindingKind.DEADLOCK, FindingKind.NO_WAY_OUT}
 JOINS = ((Join.ALL, 1), (Join.OR, 1), (Join.PARTIAL, 1), (Join.PARTIAL, 2))
 
 
@@ -37,7 +37,7 @@ def against_brute_force(transitions: Sequence[Transition]) -> str | None:
     certain = {(str(one.kind), str(one.severity)) for one in report.findings if not one.possible}
     if found != expected.problems:
         return f"problems: {sorted(found)}, and by brute force {sorted(expected.problems)}"
-    if Kind.UNBOUNDEDNESS in {one.kind for one in report.findings}:
+    if FindingKind.UNBOUNDEDNESS in {one.kind for one in report.findings}:
         # Whether such a way is certain is a question that brute force does not come to the end of.
         return None if report.verdict in (Soundness.UNSOUND, Soundness.UNKNOWN) else "not unsound"
     if certain != expected.certain:
@@ -61,19 +61,19 @@ def against_engine(transitions: Sequence[Transition]) -> str | None:
         if not _happens(net, transitions, finding):
             return f"this does not happen: {finding.kind}, {finding}"
     kinds = {one.kind for one in report.findings}
-    return None if Kind.UNBOUNDEDNESS in kinds else _unforeseen(net, transitions, report)
+    return None if FindingKind.UNBOUNDEDNESS in kinds else _unforeseen(net, transitions, report)
 
 
 def _happens(net: Net, transitions: Sequence[Transition], finding: Finding) -> bool:
-    if finding.kind is Kind.DEAD_TASK:
+    if finding.kind is FindingKind.DEAD_TASK:
         return finding.place not in _firing(net, transitions)
-    if finding.kind is Kind.UNBOUNDEDNESS:
+    if finding.kind is FindingKind.UNBOUNDEDNESS:
         return any(
             _grows(net, transitions, finding.witness, index)
             for index in range(len(finding.witness))
         )
     states = led_to(net, transitions, finding.witness)
-    if finding.kind is Kind.IMPROPER_COMPLETION:
+    if finding.kind is FindingKind.IMPROPER_COMPLETION:
         return any(is_over(one) and len(tokens_of(one)) > 1 for one in states)
     open_ones = [one for one in states if not is_over(one)]
     if finding.kind in STUCK:
@@ -82,7 +82,7 @@ def _happens(net: Net, transitions: Sequence[Transition], finding: Finding) -> b
             set(tokens_of(one)) == places and not reached(net, transitions, one)[tokens_of(one)][1]
             for one in open_ones
         )
-    assert finding.kind is Kind.LIVELOCK
+    assert finding.kind is FindingKind.LIVELOCK
     return any(_goes_on_for_ever(net, transitions, one) for one in map(tokens_of, open_ones))
 
 
@@ -126,11 +126,11 @@ def _unforeseen(net: Net, transitions: Sequence[Transition], report: Report) -> 
         if not after and not kinds & STUCK:
             return f"the engine is stuck in {tokens}"
         left = [one for one in after if is_over(one) and len(tokens_of(one)) > 1]
-        if left and Kind.IMPROPER_COMPLETION not in kinds:
+        if left and FindingKind.IMPROPER_COMPLETION not in kinds:
             return f"the engine ends with {tokens_of(left[0])}"
-        if Kind.LIVELOCK not in kinds and _goes_on_for_ever(net, transitions, tokens):
+        if FindingKind.LIVELOCK not in kinds and _goes_on_for_ever(net, transitions, tokens):
             return f"the engine goes on for ever from {tokens}"
-    dead = {one.place for one in report.findings if one.kind is Kind.DEAD_TASK}
+    dead = {one.place for one in report.findings if one.kind is FindingKind.DEAD_TASK}
     never = {one.name for one in transitions} - _firing(net, transitions)
     return None if dead == never else f"never fired: {sorted(never)}, and told: {sorted(dead)}"
 

@@ -4,7 +4,7 @@ import pytest
 
 from cases.definitions import parse_definition
 from cases.soundness.findings import check_definition
-from cases.soundness.verdict import Finding, Kind, Soundness
+from cases.soundness.verdict import Finding, FindingKind, Soundness
 from cases.values import JSON
 
 Spec = dict[str, JSON]
@@ -25,7 +25,7 @@ def tasks(written: JSON, conditions: JSON, **more: JSON) -> Spec:
     return {"id": "x", "start": "open", "tasks": written, "conditions": conditions, **more}
 
 
-def found(spec: Spec, kind: Kind) -> list[Finding]:
+def found(spec: Spec, kind: FindingKind) -> list[Finding]:
     """Return what is told of a definition, of one kind."""
     return [one for one in check_definition(parse_definition(spec)).findings if one.kind is kind]
 
@@ -43,7 +43,7 @@ NO_WAY_OUT[0]["states"]["lost"] = {}  # type: ignore[index]  # a mapping of stat
 
 @pytest.mark.parametrize("spec", NO_WAY_OUT, ids=("states", "tasks"))
 def test_a_state_without_a_way_out_is_an_error_of_its_own(spec: Spec) -> None:
-    (finding,) = found(spec, Kind.NO_WAY_OUT)
+    (finding,) = found(spec, FindingKind.NO_WAY_OUT)
     assert finding.place == "lost"
     assert len(finding.witness) == 1
     assert check_definition(parse_definition(spec)).verdict is Soundness.UNSOUND
@@ -81,7 +81,7 @@ def timers(first: Spec, second: Spec) -> list[Spec]:
 
 @pytest.mark.parametrize("spec", timers({"after": "3 days"}, {"after": "1 day"}))
 def test_a_deadline_after_one_that_always_leads_away_never_fires(spec: Spec) -> None:
-    (finding,) = found(spec, Kind.DEADLINE_NEVER_FIRES)
+    (finding,) = found(spec, FindingKind.DEADLINE_NEVER_FIRES)
     assert finding.place in ("open.deadlines[0]", "first")
 
 
@@ -91,7 +91,7 @@ def test_a_deadline_after_one_that_stays_or_asks_first_may_fire() -> None:
     asks: JSON = {"after": "1 day", "to": "done", "when": {"field": "data.a", "op": "exists"}}
     for sooner in (stays, asks):
         spec = states([], [sooner, later], data={"a": {"type": "string"}})
-        assert found(spec, Kind.DEADLINE_NEVER_FIRES) == []
+        assert found(spec, FindingKind.DEADLINE_NEVER_FIRES) == []
 
 
 NOON = "2026-01-05T12:00:00Z"
@@ -103,11 +103,11 @@ def test_a_deadline_at_a_field_that_nothing_sets_never_fires(number: int) -> Non
     def spec(**more: JSON) -> Spec:
         return {**timers({"at": "data.due"}, {"after": "9 days"})[number], "data": DUE, **more}
 
-    (finding,) = found(spec(starts=["mail"]), Kind.DEADLINE_NEVER_FIRES)
+    (finding,) = found(spec(starts=["mail"]), FindingKind.DEADLINE_NEVER_FIRES)
     assert "data.due" in finding.message
-    assert found(spec(starts=["mail", "api"]), Kind.DEADLINE_NEVER_FIRES) == []
+    assert found(spec(starts=["mail", "api"]), FindingKind.DEADLINE_NEVER_FIRES) == []
     default: JSON = {"due": {"type": "string", "format": "date-time", "default": NOON}}
-    assert found(spec(starts=["mail"], data=default), Kind.DEADLINE_NEVER_FIRES) == []
+    assert found(spec(starts=["mail"], data=default), FindingKind.DEADLINE_NEVER_FIRES) == []
 
 
 def both(guarded: bool) -> list[Spec]:
@@ -122,9 +122,11 @@ def both(guarded: bool) -> list[Spec]:
 
 
 def test_what_an_earlier_task_without_a_guard_leaves_no_event_is_told() -> None:
-    shadowed = [finding.place for spec in both(False) for finding in found(spec, Kind.SHADOWED)]
+    shadowed = [
+        finding.place for spec in both(False) for finding in found(spec, FindingKind.SHADOWED)
+    ]
     assert shadowed == ["open.on[1]", "second"]
-    assert [found(spec, Kind.SHADOWED) for spec in both(True)] == [[], []]
+    assert [found(spec, FindingKind.SHADOWED) for spec in both(True)] == [[], []]
 
 
 def test_replies_that_a_mail_brings_about_again_and_again_are_told_with_their_way() -> None:
@@ -134,7 +136,7 @@ def test_replies_that_a_mail_brings_about_again_and_again_are_told_with_their_wa
         "second": {"trigger": "go", "to": ["done"]},
     }
     loops = [states(again, templates=TEMPLATES), tasks(written, WAYS_OUT, templates=TEMPLATES)]
-    ways = [finding.witness for spec in loops for finding in found(spec, Kind.REPLY_LOOP)]
+    ways = [finding.witness for spec in loops for finding in found(spec, FindingKind.REPLY_LOOP)]
     assert ways == [("open.on[0]",), ("first",)]
 
 
@@ -145,7 +147,7 @@ def test_a_label_that_no_condition_asks_for_is_told_where_mails_are_classified()
         {"event": "go", "to": "done"},
     ]
     labels: JSON = {"a": {"keywords": ["a"]}, "b": {"keywords": ["b"]}}
-    assert [one.place for one in found(states(on, labels=labels), Kind.UNUSED_LABEL)] == [
+    assert [one.place for one in found(states(on, labels=labels), FindingKind.UNUSED_LABEL)] == [
         "labels.b"
     ]
 
@@ -158,7 +160,9 @@ def test_what_is_found_in_a_sub_net_names_it() -> None:
     }
     main: JSON = {"first": {"do": [{"run": "sub"}], "to": ["done"]}}
     ways: JSON = {"open": {"to": ["first"]}, "done": DONE}
-    places = [one.place for one in found(tasks(main, ways, nets={"sub": sub}), Kind.NO_WAY_OUT)]
+    places = [
+        one.place for one in found(tasks(main, ways, nets={"sub": sub}), FindingKind.NO_WAY_OUT)
+    ]
     assert places == ["nets.sub: lost"]
 
 
@@ -169,7 +173,7 @@ def test_a_ring_of_replies_is_told_once_and_not_for_each_of_its_tasks() -> None:
         "end": {"trigger": "go", "to": ["done"]},
     }
     ways: JSON = {"open": {"to": ["first", "end"]}, "asked": {"to": ["second"]}, "done": DONE}
-    (finding,) = found(tasks(written, ways, templates=TEMPLATES), Kind.REPLY_LOOP)
+    (finding,) = found(tasks(written, ways, templates=TEMPLATES), FindingKind.REPLY_LOOP)
     assert (finding.place, finding.witness) == ("first, second", ("first", "second"))
 
 
@@ -226,7 +230,7 @@ ENDING = {
 
 @pytest.mark.parametrize("spec", ENDLESS.values(), ids=ENDLESS)
 def test_a_net_that_always_runs_itself_is_an_error(spec: Spec) -> None:
-    (finding,) = found(spec, Kind.ENDLESS_RECURSION)
+    (finding,) = found(spec, FindingKind.ENDLESS_RECURSION)
     assert finding.place.startswith("nets.inner: ")
     assert "`max_depth`" in finding.message
     assert check_definition(parse_definition(spec)).verdict is Soundness.UNSOUND
@@ -234,7 +238,7 @@ def test_a_net_that_always_runs_itself_is_an_error(spec: Spec) -> None:
 
 @pytest.mark.parametrize("spec", ENDING.values(), ids=ENDING)
 def test_a_net_that_may_end_without_running_itself_is_sound(spec: Spec) -> None:
-    assert found(spec, Kind.ENDLESS_RECURSION) == []
+    assert found(spec, FindingKind.ENDLESS_RECURSION) == []
     assert check_definition(parse_definition(spec)).verdict is Soundness.SOUND
 
 
@@ -250,12 +254,12 @@ def failing(event: str = "go", **more: JSON) -> Spec:
 
 
 def test_a_blocking_action_whose_failure_nobody_handles_is_told() -> None:
-    (finding,) = found(failing(), Kind.UNHANDLED_FAILURE)
+    (finding,) = found(failing(), FindingKind.UNHANDLED_FAILURE)
     assert finding.place == "first"
     assert "`on_error`" in finding.message
-    assert found(failing(on_error=["done"]), Kind.UNHANDLED_FAILURE) == []
-    assert found(failing(to=["done"]), Kind.UNHANDLED_FAILURE) == []
-    assert found(failing("action_failed"), Kind.UNHANDLED_FAILURE) == []
+    assert found(failing(on_error=["done"]), FindingKind.UNHANDLED_FAILURE) == []
+    assert found(failing(to=["done"]), FindingKind.UNHANDLED_FAILURE) == []
+    assert found(failing("action_failed"), FindingKind.UNHANDLED_FAILURE) == []
 
 
 @pytest.mark.parametrize("trigger", [None, "asked"])
@@ -263,7 +267,7 @@ def test_an_action_that_reads_the_event_it_is_done_before_is_told(trigger: str |
     first: Spec = {"do": [{"set": {"a": {"from": "event.a"}}}], "until": "answered", "to": ["done"]}
     written: JSON = {"first": {**first, **({"trigger": trigger} if trigger else {})}}
     spec = tasks(written, {"open": {"to": ["first"]}, "done": DONE}, data={"a": {}})
-    assert len(found(spec, Kind.READ_TOO_EARLY)) == (trigger is None)
+    assert len(found(spec, FindingKind.READ_TOO_EARLY)) == (trigger is None)
 
 
 BRANCHES: JSON = {
@@ -281,20 +285,22 @@ def test_a_deadlock_names_who_waits_and_what_nothing_brings() -> None:
         "join": {"to": ["done"]},
     }
     spec = tasks(written, {"open": {"to": ["first"]}, "done": DONE}, data={"a": {}})
-    (finding,) = found(spec, Kind.DEADLOCK)
+    (finding,) = found(spec, FindingKind.DEADLOCK)
     assert finding.message.startswith("join waits for c->join, which nothing can fill any more")
-    (dead,) = found(spec, Kind.DEAD_TASK)
+    (dead,) = found(spec, FindingKind.DEAD_TASK)
     assert "b->join and c->join are never filled at the same time" in dead.message
 
 
 def test_a_deadline_that_leads_to_a_joined_task_is_told_to_be_an_input_of_its_own() -> None:
     written: JSON = {"first": TIMED, "join": {"to": ["done"]}}
-    (finding,) = found(tasks(written, {"open": {"to": ["first"]}, "done": DONE}), Kind.DEADLOCK)
+    (finding,) = found(
+        tasks(written, {"open": {"to": ["first"]}, "done": DONE}), FindingKind.DEADLOCK
+    )
     assert "the deadline of first is an input of its own: with `join: xor`" in finding.message
 
 
 def test_a_case_with_nothing_left_to_do_is_told_by_its_last_task() -> None:
-    (finding,) = found(tasks({"first": {}}, {"open": {"to": ["first"]}}), Kind.NO_WAY_OUT)
+    (finding,) = found(tasks({"first": {}}, {"open": {"to": ["first"]}}), FindingKind.NO_WAY_OUT)
     assert finding.place == "first"
     assert "`ends: empty`" in finding.message
 
@@ -306,7 +312,7 @@ def test_a_task_that_never_fires_is_told_with_its_cause() -> None:
         "after": {"to": ["done"]},
     }
     ways: JSON = {"open": {"to": ["first", "late"]}, "done": DONE}
-    causes = {one.place: one.message for one in found(tasks(written, ways), Kind.DEAD_TASK)}
+    causes = {one.place: one.message for one in found(tasks(written, ways), FindingKind.DEAD_TASK)}
     assert "another task takes the token first" in causes["late"]
     assert "only late fills late->after, and that never fires either" in causes["after"]
 

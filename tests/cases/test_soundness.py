@@ -12,7 +12,7 @@ from cases.net import Arc, Branch, Place, Split, Task, Trigger, make_net
 from cases.notation.documents import parse_document
 from cases.soundness.explore import check_net
 from cases.soundness.findings import check_definition
-from cases.soundness.verdict import Kind, Report, Severity, Soundness
+from cases.soundness.verdict import FindingKind, Report, Severity, Soundness
 from tests.cases.plain_petri import Transition
 from tests.cases.small_petri import net_of
 
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 1, 5, 9, tzinfo=UTC)
 
 
-def errors(report: Report) -> dict[Kind, tuple[str, ...]]:
+def errors(report: Report) -> dict[FindingKind, tuple[str, ...]]:
     """Return the kinds of errors, each with the way to it."""
     found = [one for one in report.findings if one.severity is Severity.ERROR]
     return {one.kind: one.witness for one in found}
@@ -30,12 +30,12 @@ T = Transition
 FAULTS = {
     "deadlock": (
         [T("x", ("start",), ("a", "b"), gives_one=True), T("j", ("a", "b"), ("end",))],
-        Kind.DEADLOCK,
+        FindingKind.DEADLOCK,
         ("x",),
     ),
     "improper": (
         [T("s", ("start",), ("a", "b")), T("j", ("a", "b"), ("end",), takes_any=True)],
-        Kind.IMPROPER_COMPLETION,
+        FindingKind.IMPROPER_COMPLETION,
         ("s", "j"),
     ),
     "livelock": (
@@ -44,13 +44,17 @@ FAULTS = {
             T("there", ("a",), ("b",)),
             T("back", ("b",), ("a",)),
         ],
-        Kind.LIVELOCK,
+        FindingKind.LIVELOCK,
         ("x",),
     ),
-    "dead": ([T("x", ("start",), ("end",)), T("never", ("a",), ("end",))], Kind.DEAD_TASK, ()),
+    "dead": (
+        [T("x", ("start",), ("end",)), T("never", ("a",), ("end",))],
+        FindingKind.DEAD_TASK,
+        (),
+    ),
     "unbounded": (
         [T("s", ("start",), ("start", "a")), T("x", ("start", "a"), ("end",))],
-        Kind.UNBOUNDEDNESS,
+        FindingKind.UNBOUNDEDNESS,
         ("s",),
     ),
 }
@@ -58,7 +62,7 @@ FAULTS = {
 
 @pytest.mark.parametrize(("transitions", "kind", "way"), FAULTS.values(), ids=FAULTS)
 def test_each_known_fault_is_found_with_the_shortest_way_to_it(
-    transitions: list[Transition], kind: Kind, way: tuple[str, ...]
+    transitions: list[Transition], kind: FindingKind, way: tuple[str, ...]
 ) -> None:
     report = check_net(net_of(transitions))
     assert report.verdict is Soundness.UNSOUND
@@ -85,7 +89,7 @@ def test_a_certain_fault_is_not_hidden_by_a_nearer_one_that_is_only_possible() -
         Task("never", (Arc("there"), Arc("no")), (Branch("end"),)),
     ]
     net = make_net([Place(one, one, final=one == "end") for one in names], tasks, "start")
-    found = next(one for one in check_net(net).findings if one.kind is Kind.DEADLOCK)
+    found = next(one for one in check_net(net).findings if one.kind is FindingKind.DEADLOCK)
     assert not found.possible
     assert (found.place, found.witness) == ("there", ("first", "on", "on2", "on3"))
     assert check_net(net).verdict is Soundness.UNSOUND

@@ -12,8 +12,8 @@ import typer
 from dotenv import dotenv_values
 
 from cases.notation.documents import parse_document
-from everpost.cli import app
-from ledgers.registration import checked
+from everpost.cli.main import app
+from ledgers.casework.registration import checked
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = sorted(

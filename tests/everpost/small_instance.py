@@ -12,8 +12,8 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
-from everpost.processes import Process, Stages, port_open
-from everpost.supervisor import StartError, Supervisor, run_until_stopped
+from everpost.embedded.processes import Process, Stages, port_open
+from everpost.embedded.supervisor import StartError, Supervisor, run_until_stopped
 
 HERE = Path(__file__).parent
 PROGRAM = str(HERE / "small_program.py")

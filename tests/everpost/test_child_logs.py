@@ -4,7 +4,7 @@ import json
 import os
 from pathlib import Path
 
-from everpost.child_logs import ROTATE_AT_BYTES, ErrorDigest, last_line, open_log
+from everpost.embedded.child_logs import ROTATE_AT_BYTES, ErrorDigest, last_line, open_log
 
 
 def append(path: Path, *entries: object) -> None:

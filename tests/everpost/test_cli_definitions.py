@@ -13,7 +13,7 @@ import structlog
 import uvicorn
 
 from everpost.settings import ENV_PREFIX, Settings
-from ledgers import registration
+from ledgers.casework import registration
 from store.database import Database
 from store.migrate import migrate
 from tests.api.conftest import Api, api  # noqa: F401 (a fixture of `command`)

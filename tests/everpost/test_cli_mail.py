@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from everpost.cli import app
-from everpost.cli_mail import newest, shown
+from everpost.cli.mail import newest, shown
+from everpost.cli.main import app
 from everpost.settings import ENV_PREFIX, Settings, read_settings
 from tests.everpost.polling import until
 from tests.servers.ports import free_port

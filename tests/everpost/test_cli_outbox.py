@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from everpost.cli import app
+from everpost.cli.main import app
 from everpost.settings import ENV_PREFIX, Settings
 from tests.everpost.small_api import TOKEN, SmallApi, small_api
 

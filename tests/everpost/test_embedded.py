@@ -32,7 +32,7 @@ class Product:
         self.folder = folder
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "everpost.cli", "run"],
+                [sys.executable, "-m", "everpost.cli.main", "run"],
                 cwd=folder,
                 env=self.environment,
                 stdout=output,
@@ -49,7 +49,7 @@ class Product:
     def command(self, *arguments: str) -> str:
         """Run the `everpost` command in the same folder; return what it wrote."""
         done = subprocess.run(  # noqa: S603 -- our own program
-            [sys.executable, "-m", "everpost.cli", *arguments],
+            [sys.executable, "-m", "everpost.cli.main", *arguments],
             cwd=self.folder,
             env=self.environment,
             capture_output=True,

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from everpost.home import check_ports
-from everpost.supervisor import StartError
+from everpost.embedded.home import check_ports
+from everpost.embedded.supervisor import StartError
 from tests.servers.ports import free_port
 
 
@@ -21,7 +21,7 @@ def run(folder: Path, **settings: object) -> subprocess.CompletedProcess[str]:
     environment = {name: text for name, text in os.environ.items() if "EVERPOST_" not in name}
     environment |= {f"EVERPOST_{name}": str(value) for name, value in given.items()}
     return subprocess.run(
-        [sys.executable, "-m", "everpost.cli", "run"],
+        [sys.executable, "-m", "everpost.cli.main", "run"],
         cwd=folder,
         env=environment,
         capture_output=True,

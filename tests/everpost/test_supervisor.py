@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from everpost.children import FIRST_DELAY, LONGEST_DELAY, ending, next_delay
-from everpost.watchdog import groups_left
+from everpost.embedded.children import FIRST_DELAY, LONGEST_DELAY, ending, next_delay
+from everpost.embedded.watchdog import groups_left
 from tests.everpost.polling import children_of, is_alive, until
 from tests.servers.ports import free_port
 

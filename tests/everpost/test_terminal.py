@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from everpost.terminal import one_line, printable
+from everpost.cli.terminal import one_line, printable
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,7 @@ class Battle:
             "outbox rows": self._count(
                 "SELECT count(*) FROM outbox WHERE state IN ('intended', 'attempting')"
             ),
+            "mails filed and not yet noted as filed": self._filed_unnoted(),
             "mails that wait for people": self._count(
                 "SELECT count(*) FROM outbox WHERE state IN ('unknown', 'held')"
             ),
@@ -122,6 +123,11 @@ class Battle:
         }
         left = [f"{count} {what}" for what, count in counts.items() if count]
         return left or self._workflows_behind()
+
+    def _filed_unnoted(self) -> int:
+        filed = set(evidence.mails_in(self.dovecot, evidence.SENT_FOLDER).values())
+        sent = self.product.rows("SELECT message_id FROM outbox WHERE state = 'sent'")
+        return len(filed.intersection(message_id for (message_id,) in sent))
 
     def _workflows_behind(self) -> list[str]:
         """Return what differs between open cases and running workflows.

@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from ledgers.resolving import Resolution
+from ledgers.outbox.resolving import Resolution
 from tests.kill.insisting import Refused, insist, open_page
 from tests.product.instance import Instance
 from tests.servers.smtp_sink import LogReader

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from cases.events import AUTO_REPLY, BOUNCE
-from ledgers.follow_ups import AUTOMATIC_TO_CLOSED, BOUNCE_OF_CLOSED
+from ledgers.casework.follow_ups import AUTOMATIC_TO_CLOSED, BOUNCE_OF_CLOSED
 from tests.kill import waiting
 from tests.kill.deciders import Decision
 from tests.kill.definitions import ANSWERED_STATES, ERRAND, ONE_CASE

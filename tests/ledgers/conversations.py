@@ -10,11 +10,12 @@ from typing import Any
 import yaml
 
 from contracts.clock import utc_now
-from ledgers import intake, routing
-from ledgers.intake import Attached
-from ledgers.mails import Arrived
+from ledgers.intake import routing
+from ledgers.intake import rows as intake
+from ledgers.intake.mails import Arrived
+from ledgers.intake.rows import Attached
 from mail.message import Authentication, Verdict
-from mail.parse import parse_message
+from mail.reading.parse import parse_message
 from mail.threading import mint_token, plus_address, subject_tag
 from store.tables import Intake
 from tests.ledgers.letters import ADDRESS, letter

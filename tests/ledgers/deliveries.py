@@ -3,9 +3,9 @@
 from temporalio.client import Client
 
 from clients.temporal import Temporal
-from ledgers.delivery import Delivery
-from ledgers.payloads import data_converter
-from ledgers.pinned import documents_of
+from ledgers.casework.delivery import Delivery
+from ledgers.casework.payloads import data_converter
+from ledgers.casework.pinned import documents_of
 from store.blobs import Blobs
 from tests.ledgers.world import World
 from tests.servers.ports import free_port

@@ -12,11 +12,13 @@ from sqlalchemy import delete, insert, update
 
 from clients.smtp import SmtpPool
 from contracts.clock import utc_now
-from ledgers import alarms, outbox, reconcile, resolving
-from ledgers.alarms import Alarm, Kind, Teller
-from ledgers.follow_ups import BOUNCE_OF_CLOSED
-from ledgers.resolving import Resolution
-from ledgers.sending import Sender
+from ledgers.casework.follow_ups import BOUNCE_OF_CLOSED
+from ledgers.mailboxes import alarms, reconcile
+from ledgers.mailboxes.alarms import Alarm, AlarmKind, Teller
+from ledgers.outbox import resolving
+from ledgers.outbox import rows as outbox
+from ledgers.outbox.resolving import Resolution
+from ledgers.outbox.sending import Sender
 from store.tables import Intake, IntakeState, Mailbox, MailboxStatus, Message, Outbox, OutboxState
 from tests.ledgers.deliveries import delivery_to_nobody
 from tests.ledgers.letters import letter
@@ -268,7 +270,7 @@ async def test_new_mail_in_quarantine_is_told_again_at_most_once_an_hour(office:
 async def test_a_mail_in_quarantine_is_an_alarm_until_it_is_decided(office: Office) -> None:
     await office.quarantined()
     [alarm] = await office.found()
-    assert (alarm.kind, alarm.problems) == (Kind.QUARANTINE, ("1 mail is in quarantine",))
+    assert (alarm.kind, alarm.problems) == (AlarmKind.QUARANTINE, ("1 mail is in quarantine",))
     await office.tell()
     await office.sent()
     async with office.world.database.write() as connection:
@@ -292,7 +294,7 @@ async def test_a_bounce_of_a_closed_cases_mail_is_told_once_where_it_is_for_good
             .values(evidence={"bounced": [{"hard": hard, "row": row}]})
         )
     await office.pass_by(timedelta(hours=23))
-    assert [alarm.kind for alarm in await office.found()] == [Kind.BOUNCE] * hard
+    assert [alarm.kind for alarm in await office.found()] == [AlarmKind.BOUNCE] * hard
     await office.pass_by(timedelta(hours=2))
     assert await office.found() == []
     assert await office.told() == ["needs a person: bounce"] * hard

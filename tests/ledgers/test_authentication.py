@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from ledgers.authentication import Authenticator
+from ledgers.mailboxes.authentication import Authenticator
 from mail.message import Authentication, Verdict
 from tests.mail.samples import mail
 from tests.mail.signed import NAME, Key, ed25519_key, signed

@@ -22,10 +22,11 @@ from contracts.case import RESOLVED_EVENT
 from contracts.clock import utc_now
 from contracts.ids import outbox_workflow_id
 from contracts.outbox import OutboxRow, Outcome, SendOutcome, SendRequest
-from ledgers import approvals, attempts, outbox, resolving
-from ledgers.outbox import HeldFor, Key
-from ledgers.resolving import Resolution
-from ledgers.sending import Sender
+from ledgers.outbox import approvals, attempts, resolving
+from ledgers.outbox import rows as outbox
+from ledgers.outbox.resolving import Resolution
+from ledgers.outbox.rows import HeldFor, Key
+from ledgers.outbox.sending import Sender
 from store.tables import Intake, Outbox, OutboxState
 from tests.ledgers.letters import CUSTOMER, letter
 from tests.ledgers.world import TENANT, World

@@ -14,9 +14,9 @@ from pydantic import SecretStr
 
 from clients.imap import ImapAccount
 from clients.smtp import SmtpAccount
-from ledgers import connection_advice, connection_test
-from ledgers.accounts import Account
-from ledgers.connection_test import Step, StepName
+from ledgers.mailboxes import connection_advice, connection_test
+from ledgers.mailboxes.accounts import Account
+from ledgers.mailboxes.connection_test import Step, StepName
 from store.mailboxes import AfterHandling
 from tests.servers.certificate import write_certificate
 from tests.servers.fixtures import Mailbox

@@ -13,10 +13,10 @@ from contracts.case import Carried, CaseInput, PinnedDefinition
 from contracts.clock import utc_now
 from contracts.ids import case_workflow_id
 from contracts.steps import CaseEvent
-from ledgers import delivery as deliveries
-from ledgers import record
-from ledgers.delivery import Delivery
-from ledgers.door import Door
+from ledgers.casework import delivery as deliveries
+from ledgers.casework import record
+from ledgers.casework.delivery import Delivery
+from ledgers.casework.door import Door
 from store.tables import Case, CaseStatus, Intake, IntakeState
 from tests.ledgers.definitions import SUPPORT
 from tests.ledgers.deliveries import delivery_to

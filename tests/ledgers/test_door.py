@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-import ledgers.door
+import ledgers.casework.door
 from contracts.errors import (
     CaseClosed,
     CaseDataInvalid,
@@ -18,8 +18,8 @@ from contracts.errors import (
     MailboxNotFound,
     StartRefused,
 )
-from ledgers.delivery import Delivery
-from ledgers.door import Door
+from ledgers.casework.delivery import Delivery
+from ledgers.casework.door import Door
 from store.tables import Case, Intake, IntakeState
 from tests.ledgers.definitions import SUPPORT
 from tests.ledgers.deliveries import delivery_to_nobody
@@ -96,7 +96,9 @@ async def test_the_same_key_is_the_same_case(world: World, door: Door) -> None:
 async def test_the_same_key_many_times_at_once_is_one_case(
     world: World, door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledgers.door, "_insert_event", together(ledgers.door._insert_event))
+    monkeypatch.setattr(
+        ledgers.casework.door, "_insert_event", together(ledgers.casework.door._insert_event)
+    )
     results = await asyncio.gather(*(open_case(door) for _ in range(3)))
     assert len(set(results)) == 1
     assert len(await world.rows(Case)) == len(await world.rows(Intake)) == 1
@@ -153,7 +155,9 @@ async def test_the_same_event_many_times_at_once_is_one_event(
     world: World, door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case_id = await open_case(door)
-    monkeypatch.setattr(ledgers.door, "_insert_event", together(ledgers.door._insert_event))
+    monkeypatch.setattr(
+        ledgers.casework.door, "_insert_event", together(ledgers.casework.door._insert_event)
+    )
     results = await asyncio.gather(
         *(door.accept(TENANT, case_id, "e1", "paid", {"amount": 5}) for _ in range(3))
     )

@@ -6,12 +6,13 @@ from dataclasses import replace
 import pytest
 
 from clients.imap import ImapError
-from ledgers.accounts import Account
-from ledgers.filing import SentFolders
+from ledgers.mailboxes.accounts import Account
+from ledgers.outbox.filing import SentFolders
 from tests.ledgers.letters import letter
 from tests.ledgers.world import World
 from tests.servers.dovecot import Dovecot
 from tests.servers.fixtures import Mailbox
+from tests.servers.polling import until
 from tests.servers.ports import free_port
 
 
@@ -46,6 +47,7 @@ async def test_a_connection_that_the_server_has_ended_is_replaced(
     folders = SentFolders()
     await folders.append(account, "Sent", letter("One"))
     dovecot.server.kick(dovecot.user)
+    await until(lambda: sessions(dovecot.server, dovecot.user) == 0)
     await folders.append(account, "Sent", letter("Two"))
     await folders.close()
     assert len(dovecot.server.uids(dovecot.user, "Sent")) == 2

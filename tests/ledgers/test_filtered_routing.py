@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from contracts.clock import utc_now
-from ledgers import intake, routing
-from ledgers.mails import Arrived, StoredFile
+from ledgers.intake import routing
+from ledgers.intake import rows as intake
+from ledgers.intake.mails import Arrived, StoredFile
 from mail.message import Authentication, Verdict
-from mail.parse import parse_message
+from mail.reading.parse import parse_message
 from store.tables import Case, File, Intake, IntakeState, Message, Outbox
 from tests.ledgers.definitions import SUPPORT
 from tests.ledgers.letters import ADDRESS, CUSTOMER, letter

@@ -2,7 +2,7 @@
 
 from sqlalchemy import update
 
-from ledgers.pacing import TokenBucket
+from ledgers.mailboxes.pacing import TokenBucket
 from store.tables import Intake, IntakeState
 from tests.ledgers.letters import letter
 from tests.ledgers.test_watch import Post, post

@@ -7,10 +7,11 @@ import pytest
 
 from contracts.clock import utc_now
 from contracts.errors import MailboxNotFound
-from ledgers import intake, routing
-from ledgers.intake import MAX_ATTEMPTS, Attached
-from ledgers.mails import Arrived, Claim, Fenced, Refused
-from mail.parse import parse_message
+from ledgers.intake import routing
+from ledgers.intake import rows as intake
+from ledgers.intake.mails import Arrived, Claim, Fenced, Refused
+from ledgers.intake.rows import MAX_ATTEMPTS, Attached
+from mail.reading.parse import parse_message
 from store.tables import Intake, IntakeState, Mailbox
 from tests.ledgers.letters import letter
 from tests.ledgers.world import World

@@ -12,8 +12,8 @@ from sqlalchemy import update
 from cases.limits import MAX_ACTIONS_PER_LIST, MAX_ADDRESSES_PER_TEAM
 from contracts.clock import utc_now
 from contracts.outbox import SendRequest
-from ledgers import files
-from ledgers.approvals import (
+from ledgers.outbox import files
+from ledgers.outbox.approvals import (
     LETTER_OFFSET,
     LINK_LIFETIME,
     Links,
@@ -23,7 +23,7 @@ from ledgers.approvals import (
     links,
     read_link,
 )
-from ledgers.files import MAX_ENCLOSED_BYTES, KeptFile
+from ledgers.outbox.files import MAX_ENCLOSED_BYTES, KeptFile
 from mail.threading import mint_token, subject_tag
 from store.tables import File
 from tests.ledgers.letters import ADDRESS, CUSTOMER, letter

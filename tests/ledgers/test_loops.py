@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import update
 
 from contracts.clock import utc_now
-from ledgers import attempts, freezing
-from ledgers.intake import Attached
-from ledgers.outbox import HeldFor, Row
+from ledgers.intake.rows import Attached
+from ledgers.outbox import attempts, freezing
+from ledgers.outbox.rows import HeldFor, Row
 from store.database import Database
 from store.tables import Message, Outbox, OutboxState
 from tests.ledgers.letters import ADDRESS, CUSTOMER, letter

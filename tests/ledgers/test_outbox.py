@@ -10,8 +10,9 @@ from sqlalchemy import update
 
 from contracts.clock import utc_now
 from contracts.outbox import Outcome, SendRequest
-from ledgers import attempts, freezing, outbox
-from ledgers.outbox import HeldFor, RequestChanged
+from ledgers.outbox import attempts, freezing
+from ledgers.outbox import rows as outbox
+from ledgers.outbox.rows import HeldFor, RequestChanged
 from store.tables import Case, Message, Outbox, OutboxState
 from tests.ledgers.letters import CUSTOMER, letter
 from tests.ledgers.world import World, found, frozen, step, written

@@ -6,7 +6,7 @@ from temporalio.converter import StorageDriverClaim, StorageDriverRetrieveContex
 
 from cases.compiling.compile import net_of
 from contracts.case import PinnedDefinition
-from ledgers.pinned import PinnedDefinitions
+from ledgers.casework.pinned import PinnedDefinitions
 
 _LOOK = {
     "start": "asked",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ledgers.receipts import Receipt, receipt
+from ledgers.outbox.receipts import Receipt, receipt
 
 MAIL_SERVER = "mail.example.test"
 

@@ -6,8 +6,9 @@ from sqlalchemy import update
 
 from contracts.clock import utc_now
 from contracts.watermark import ReadingAsked
-from ledgers import intake, reconcile, watermark
-from ledgers.reconcile import What
+from ledgers.intake import rows as intake
+from ledgers.mailboxes import reconcile, watermark
+from ledgers.mailboxes.reconcile import What
 from store.tables import Intake, Mailbox, Reconciliation
 from tests.ledgers.letters import letter
 from tests.ledgers.world import TENANT, World

@@ -16,9 +16,9 @@ from activities.watching import Watching
 from clients.temporal import RECONCILE_EVERY, RECONCILE_JITTER
 from contracts.ids import mailbox_workflow_id, reconcile_schedule_id
 from contracts.mailbox import Watch
-from ledgers.delivery import Delivery
-from ledgers.parsing import Parser
-from ledgers.watch import MailboxWatch
+from ledgers.casework.delivery import Delivery
+from ledgers.mailboxes.parsing import Parser
+from ledgers.mailboxes.watch import MailboxWatch
 from store.blobs import Blobs
 from store.tables import Mailbox, MailboxStatus, Reconciliation
 from tests.ledgers.deliveries import delivery_to

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from contracts.clock import utc_now
-from ledgers import follow_ups, record
+from ledgers.casework import follow_ups, record
 from store.tables import Case, CaseStatus, Intake, IntakeState
 from tests.ledgers.definitions import SUPPORT_2
 from tests.ledgers.interleaving import FOR_THE_OTHER_S, together

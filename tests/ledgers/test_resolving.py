@@ -13,11 +13,12 @@ from contracts.case import RESOLVED_EVENT
 from contracts.clock import utc_now
 from contracts.errors import CallerError, EventReused, MailDecided, MailNotFound
 from contracts.outbox import Outcome, SendOutcome
-from ledgers import attempts, outbox, resolving
-from ledgers.door import Door
-from ledgers.outbox import HeldFor, Key, Row
-from ledgers.resolving import Resolution
-from ledgers.sending import Sender, TryLater
+from ledgers.casework.door import Door
+from ledgers.outbox import attempts, resolving
+from ledgers.outbox import rows as outbox
+from ledgers.outbox.resolving import Resolution
+from ledgers.outbox.rows import HeldFor, Key, Row
+from ledgers.outbox.sending import Sender, TryLater
 from store.tables import Intake, IntakeState, Message, Outbox, OutboxState
 from tests.ledgers.deliveries import delivery_to_nobody
 from tests.ledgers.letters import CUSTOMER, letter

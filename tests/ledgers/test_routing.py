@@ -7,9 +7,10 @@ import pytest
 from sqlalchemy import update
 
 from contracts.clock import utc_now
-from ledgers import intake, lookup, routing_store
-from ledgers.mails import Arrived
-from mail.parse import parse_message
+from ledgers.intake import lookup, routing_store
+from ledgers.intake import rows as intake
+from ledgers.intake.mails import Arrived
+from mail.reading.parse import parse_message
 from mail.threading import WhyReview
 from store.tables import Case, Intake, IntakeState, Mailbox, Message
 from tests.ledgers.definitions import SUPPORT_2

@@ -12,9 +12,10 @@ from sqlalchemy import update
 from clients.smtp import SmtpPool
 from contracts.clock import utc_now
 from contracts.outbox import Outcome, Refusal, SendOutcome
-from ledgers import attempts, outbox, sending
-from ledgers.outbox import Row
-from ledgers.sending import Sender, TryLater
+from ledgers.outbox import attempts, sending
+from ledgers.outbox import rows as outbox
+from ledgers.outbox.rows import Row
+from ledgers.outbox.sending import Sender, TryLater
 from store.tables import Outbox, OutboxState
 from tests.ledgers.letters import CUSTOMER, letter
 from tests.ledgers.world import World, frozen

@@ -8,7 +8,7 @@ import pytest
 from clients.temporal import Started
 from contracts.ids import CASE_ID_LENGTH
 from contracts.subcases import ParentAction, SubcaseOpened, SubcaseRequest, SubcaseStatus
-from ledgers import subcases
+from ledgers.casework import subcases
 from store.tables import Case, CaseStatus, Intake, IntakeState
 from tests.ledgers.letters import CUSTOMER, letter
 from tests.ledgers.world import TENANT, World, written

@@ -14,11 +14,12 @@ from sqlalchemy import delete
 
 from clients.imap import FolderStatus, ImapConnection, ImapDisconnected, MailSize
 from contracts.clock import utc_now
-from ledgers import intake, taking
 from ledgers.crash_points import CrashPoint
-from ledgers.pacing import Pace
-from ledgers.parsing import Parser, Unreadable
-from ledgers.watch import MailboxWatch, WatchEnd
+from ledgers.intake import rows as intake
+from ledgers.mailboxes import taking
+from ledgers.mailboxes.pacing import Pace
+from ledgers.mailboxes.parsing import Parser, Unreadable
+from ledgers.mailboxes.watch import MailboxWatch, WatchEnd
 from mail.message import DEFAULT_LIMITS, Limits, Parsed
 from store import tables
 from store.blobs import Blobs

@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
-from ledgers import listing, pacing, taking
-from ledgers.authentication import Authenticator
-from ledgers.pacing import WINDOW
-from ledgers.quarantine import Quarantine
+from ledgers.intake.quarantine import Quarantine
+from ledgers.mailboxes import listing, pacing, taking
+from ledgers.mailboxes.authentication import Authenticator
+from ledgers.mailboxes.pacing import WINDOW
 from mail.message import DEFAULT_LIMITS, Limits
 from store import tables
 from store.tables import Intake, IntakeState

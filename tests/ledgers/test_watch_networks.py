@@ -11,9 +11,9 @@ from sqlalchemy import update
 
 from clients import imap_account
 from contracts.clock import utc_now
-from ledgers import health, pacing
-from ledgers.health import HealthStatus
-from ledgers.pacing import Pace, TokenBucket
+from ledgers.mailboxes import health, pacing
+from ledgers.mailboxes.health import HealthStatus
+from ledgers.mailboxes.pacing import Pace, TokenBucket
 from store.mailboxes import Tls
 from store.tables import Intake, IntakeState, MailboxStatus
 from tests.ledgers.letters import letter

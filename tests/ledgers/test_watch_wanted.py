@@ -9,8 +9,8 @@ import pytest
 from clients.imap import ImapConnection
 from contracts.clock import utc_now
 from contracts.watermark import ReadingAsked
-from ledgers import watermark
-from ledgers.wanted import Wanted
+from ledgers.mailboxes import watermark
+from ledgers.mailboxes.wanted import Wanted
 from store.tables import MailboxStatus
 from tests.ledgers.letters import letter
 from tests.ledgers.test_watch import QUICK, Post, post

@@ -17,9 +17,9 @@ from activities.watching import SILENT_AFTER, Watching
 from contracts.clock import utc_now
 from contracts.ids import mailbox_workflow_id
 from contracts.mailbox import CHANGED_SIGNAL, TenantWatch
-from ledgers.delivery import Delivery
-from ledgers.parsing import Parser
-from ledgers.watch import MailboxWatch
+from ledgers.casework.delivery import Delivery
+from ledgers.mailboxes.parsing import Parser
+from ledgers.mailboxes.watch import MailboxWatch
 from store.blobs import Blobs
 from store.tables import MailboxStatus
 from tests.ledgers.deliveries import delivery_to

@@ -12,12 +12,16 @@ from cases.definitions import content_hash
 from contracts.clock import utc_now
 from contracts.outbox import SendRequest
 from contracts.steps import Snapshot, StepRecord, TraceLine
-from ledgers import freezing, intake, letters, outbox, record, registration, routing
-from ledgers.accounts import Account, account, token_keys
-from ledgers.intake import Attached
-from ledgers.mails import Arrived
-from ledgers.outbox import Frozen, Row
-from mail.parse import parse_message
+from ledgers.casework import record, registration
+from ledgers.intake import routing
+from ledgers.intake import rows as intake
+from ledgers.intake.mails import Arrived
+from ledgers.intake.rows import Attached
+from ledgers.mailboxes.accounts import Account, account, token_keys
+from ledgers.outbox import freezing, letters
+from ledgers.outbox import rows as outbox
+from ledgers.outbox.rows import Frozen, Row
+from mail.reading.parse import parse_message
 from mail.threading import TokenKeys, mint_token, plus_address
 from store import definitions
 from store.blobs import Blobs

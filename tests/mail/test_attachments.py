@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mail.calendar import invites_in
-from mail.content_types import true_type
-from mail.file_names import safe_file_name
 from mail.message import Address, Attachment, Invite, Nested
-from mail.parse import parse_message, parse_whole
-from mail.tnef import read_tnef
+from mail.reading.calendar import invites_in
+from mail.reading.content_types import true_type
+from mail.reading.file_names import safe_file_name
+from mail.reading.parse import parse_message, parse_whole
+from mail.reading.tnef import read_tnef
 from tests.mail.samples import mail, multipart
 from tests.mail.tnef_samples import MESSAGE, attribute, packed_file, properties, winmail
 

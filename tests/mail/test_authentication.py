@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mail import authentication
-from mail.authentication import (
+from mail.message import Authentication, Verdict
+from mail.reading import authentication
+from mail.reading.authentication import (
     aligned,
     authentication_facts,
     dkim_names,
@@ -14,7 +15,6 @@ from mail.authentication import (
     header_fields,
     trusted_results,
 )
-from mail.message import Authentication, Verdict
 from tests.mail.samples import mail
 from tests.mail.signed import NAME, SHORT_KEY, Key, ed25519_key, rsa_key, signed
 

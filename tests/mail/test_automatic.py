@@ -2,9 +2,9 @@
 
 import pytest
 
-from mail.automatic import Robot, why_not_answer
 from mail.message import Markers, Message
-from mail.parse import parse_message
+from mail.reading.automatic import Robot, why_not_answer
+from mail.reading.parse import parse_message
 from tests.mail.samples import mail, message
 
 OWN = ["support@everpost.test", "Billing@Everpost.test"]

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mail.compose import (
+from mail.message import Address
+from mail.reading.parse import parse_message
+from mail.writing.compose import (
     BadDraft,
     Draft,
     Enclosure,
@@ -20,8 +22,6 @@ from mail.compose import (
     reply_references,
     reply_subject,
 )
-from mail.message import Address
-from mail.parse import parse_message
 from tests.mail.samples import message
 
 DRAFT = Draft(

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import anyio.to_process
 
-from ledgers.parsing import ONE_MAIL, Parser, Unreadable
+from ledgers.mailboxes.parsing import ONE_MAIL, Parser, Unreadable
 from mail.message import DEFAULT_LIMITS, Parsed
-from mail.parse import parse_batch
+from mail.reading.parse import parse_batch
 from tests.mail.quote_samples import ATTRIBUTIONS
 from tests.mail.samples import HEAD, mail, multipart
 from tests.mail.tnef_samples import MESSAGE, attribute, winmail

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mail.html import text_of_html
+from mail.reading.html import text_of_html
 
 
 def seen(html: str) -> list[str]:

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import anyio.to_process
 import pytest
 
-from mail.digest import content_digest
 from mail.message import Address, Flaw, Limits, Parsed, Unparsable
-from mail.parse import parse_batch, parse_message
+from mail.reading.digest import content_digest
+from mail.reading.parse import parse_batch, parse_message
 from tests.mail.samples import HEAD, mail, multipart
 
 

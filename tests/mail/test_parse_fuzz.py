@@ -7,9 +7,9 @@ from email.policy import SMTP
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mail.automatic import why_not_answer
 from mail.message import Flaw, Unparsable
-from mail.parse import parse_batch, parse_message, parse_whole
+from mail.reading.automatic import why_not_answer
+from mail.reading.parse import parse_batch, parse_message, parse_whole
 from mail.threading import clues
 from tests.mail.quote_samples import HTML, PLAIN
 from tests.mail.samples import mail, multipart

@@ -7,7 +7,7 @@ import base64
 import pytest
 
 from mail.message import Address, Kind
-from mail.parse import parse_message, parse_whole
+from mail.reading.parse import parse_message, parse_whole
 from tests.mail.samples import HEAD, mail, multipart
 
 

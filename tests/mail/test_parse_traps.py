@@ -2,9 +2,9 @@
 
 import pytest
 
-from mail.file_names import safe_file_name
 from mail.message import Address, Flaw, Limits, Unparsable
-from mail.parse import parse_message
+from mail.reading.file_names import safe_file_name
+from mail.reading.parse import parse_message
 from tests.mail.samples import HEAD, mail, multipart
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mail.parse import parse_message
-from mail.quoting import new_part, split
+from mail.reading.parse import parse_message
+from mail.reading.quoting import new_part, split
 from tests.mail.quote_samples import ATTRIBUTIONS, BLOCKS, NEW, REPLIES, Reply
 from tests.mail.samples import mail
 

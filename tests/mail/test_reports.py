@@ -7,10 +7,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from mail.automatic import is_bounce, kind_of, why_not_answer
 from mail.message import DeliveryReport, Kind, Message
-from mail.parse import parse_message
-from mail.reports import delivery_report, failures
+from mail.reading.automatic import is_bounce, kind_of, why_not_answer
+from mail.reading.parse import parse_message
+from mail.reading.reports import delivery_report, failures
 from tests.mail.bounce_samples import (
     BOUNCES,
     GONE,

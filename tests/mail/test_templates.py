@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mail.templates import Rendered, TemplateFailed, TemplateSource, check_template, render
+from mail.writing.templates import Rendered, TemplateFailed, TemplateSource, check_template, render
 
 VARIABLES = {
     "case": {

@@ -17,7 +17,7 @@ from api.auth.tokens import Principal, issue
 from api.services import Services
 from clients.temporal import Temporal
 from contracts.clock import utc_now
-from ledgers.patterns import all_patterns
+from ledgers.casework.patterns import all_patterns
 from store.passwords import Passwords
 from store.users import Role
 from tests.servers.smtp_sink import SmtpSink

@@ -13,7 +13,7 @@ from cases.outlook.outlook import marking
 from cases.state import CaseStatus, Firing
 from cases.trace import TraceEntry, TraceKind
 from cases.values import JSON
-from ledgers.patterns import all_patterns
+from ledgers.casework.patterns import all_patterns
 from tests.cases.driving import NOON, Case
 
 Data = dict[str, JSON]

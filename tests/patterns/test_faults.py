@@ -2,7 +2,7 @@
 
 import pytest
 
-from ledgers.patterns import all_patterns
+from ledgers.casework.patterns import all_patterns
 from tests.patterns import faults
 from tests.patterns.planting import FAULTS, Fault
 from tests.patterns.showing import CHECKS

@@ -3,8 +3,8 @@
 import pytest
 
 from cases.soundness.verdict import Soundness
-from ledgers import registration
-from ledgers.patterns import FIRST, FOLDER, LAST, all_patterns
+from ledgers.casework import registration
+from ledgers.casework.patterns import FIRST, FOLDER, LAST, all_patterns
 from tests.patterns import basic_checks, instance_checks, join_checks, state_checks
 from tests.patterns.running import play
 from tests.patterns.showing import CHECKS, Check

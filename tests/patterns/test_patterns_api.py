@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from api.patterns.models import BEGINNINGS
-from ledgers.patterns import FIRST, LAST
+from ledgers.casework.patterns import FIRST, LAST
 from tests.patterns.conftest import Json, PatternsApi
 from tests.patterns.running import play
 

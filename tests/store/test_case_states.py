@@ -7,8 +7,8 @@ from sqlalchemy import insert
 
 from contracts.clock import utc_now
 from contracts.steps import Snapshot, StepRecord
-from ledgers import record
-from ledgers.case_rows import case_row
+from ledgers.casework import record
+from ledgers.casework.case_rows import case_row
 from store import cases
 from store.cases import CaseFilter
 from store.database import Database

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from everpost.first_start import DEMO_ADDRESS, first_start
+from everpost.embedded.first_start import DEMO_ADDRESS, first_start
 from everpost.settings import Settings
 from store import definitions, mailboxes, users
 from store.database import Database

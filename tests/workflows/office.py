@@ -25,16 +25,18 @@ from contracts.case import Carried, CaseInput, PinnedDefinition
 from contracts.clock import utc_now
 from contracts.ids import case_workflow_id
 from contracts.steps import Snapshot
-from ledgers import intake, registration, routing
-from ledgers.accounts import token_keys
-from ledgers.approvals import links
-from ledgers.delivery import Delivery
-from ledgers.door import Door
-from ledgers.intake import Attached
-from ledgers.mails import Arrived
-from ledgers.payloads import data_converter
-from ledgers.pinned import documents_of
-from mail.parse import parse_message
+from ledgers.casework import registration
+from ledgers.casework.delivery import Delivery
+from ledgers.casework.door import Door
+from ledgers.casework.payloads import data_converter
+from ledgers.casework.pinned import documents_of
+from ledgers.intake import routing
+from ledgers.intake import rows as intake
+from ledgers.intake.mails import Arrived
+from ledgers.intake.rows import Attached
+from ledgers.mailboxes.accounts import token_keys
+from ledgers.outbox.approvals import links
+from mail.reading.parse import parse_message
 from store import definitions
 from store.blobs import Blobs
 from store.database import Database

@@ -14,8 +14,8 @@ from contracts.case import TAKE_SIGNAL
 from contracts.clock import utc_now
 from contracts.ids import delivery_workflow_id, mailbox_workflow_id, outbox_workflow_id
 from contracts.steps import CaseEvent
-from ledgers import resolving
-from ledgers.resolving import Resolution
+from ledgers.outbox import resolving
+from ledgers.outbox.resolving import Resolution
 from store import mailboxes
 from store.tables import MailboxStatus
 from tests.product.mails import customer_mail

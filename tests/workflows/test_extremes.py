@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from temporalio.api.enums.v1 import EventType
 
-from ledgers import subcases
+from ledgers.casework import subcases
 from tests.product.mails import customer_mail
 from tests.workflows.office import ADDRESS, Office
 from workflows import slots

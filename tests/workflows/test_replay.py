@@ -6,7 +6,7 @@ import pytest
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
-from ledgers.payloads import data_converter
+from ledgers.casework.payloads import data_converter
 from store.blobs import Blobs
 from workers.run import workflow_runner
 from workflows.case import CaseWorkflow

@@ -14,8 +14,8 @@ from sqlalchemy import update
 from temporalio.testing import WorkflowEnvironment
 
 from contracts.clock import utc_now
-from ledgers import resolving
-from ledgers.resolving import Resolution
+from ledgers.outbox import resolving
+from ledgers.outbox.resolving import Resolution
 from store.tables import Mailbox
 from tests.product.mails import customer_mail
 from tests.servers.smtp_sink import Fault, SmtpSink

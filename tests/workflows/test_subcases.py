@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from contracts.subcases import ParentAction, SubcaseRequest
-from ledgers.subcases import open_subcase
+from ledgers.casework.subcases import open_subcase
 from store import cases
 from tests.product.mails import customer_mail
 from tests.workflows.definitions import FAMILY, RECURSION

@@ -1,0 +1,1 @@
+"""The `everpost` command: one module for each of its groups."""

@@ -1,0 +1,1 @@
+"""What cases need of the store: their events, records, sub-cases and definitions."""

@@ -1,0 +1,1 @@
+"""The outbox: what goes out is frozen first, and nothing is sent twice unnoticed."""

@@ -1,0 +1,1 @@
+"""Mail read: from raw bytes to the message, whatever they are."""

@@ -1,0 +1,1 @@
+"""Mail written: templates, and outgoing mails as bytes."""
