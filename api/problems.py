@@ -86,10 +86,14 @@ KINDS: Mapping[type[Exception], Kind] = {
     errors.StartRefused: Kind(HTTPStatus.CONFLICT, "start-refused", "It can't be started so"),
     errors.CaseNotFound: Kind(HTTPStatus.NOT_FOUND, "case-not-found", "No such case"),
     errors.CaseClosed: Kind(HTTPStatus.CONFLICT, "case-closed", "The case has ended"),
+    errors.CaseNotParked: Kind(HTTPStatus.CONFLICT, "case-not-parked", "The case is not parked"),
     errors.KeyReused: Kind(HTTPStatus.CONFLICT, "key-reused", "The key is taken"),
     errors.EventReused: Kind(HTTPStatus.CONFLICT, "event-reused", "The event's id is taken"),
     errors.EventTypeReserved: Kind(
         HTTPStatus.UNPROCESSABLE_ENTITY, "event-type-reserved", "The event's type is reserved"
+    ),
+    errors.EventTypeUnknown: Kind(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "event-type-unknown", "Nothing waits for such events"
     ),
     errors.MailboxNotFound: Kind(HTTPStatus.NOT_FOUND, "mailbox-not-found", "No such mailbox"),
     errors.MailboxTaken: Kind(HTTPStatus.CONFLICT, "mailbox-taken", "Attached already"),

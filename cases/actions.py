@@ -153,7 +153,8 @@ class Perform:
 
     `event` is what the task took, and what a template's `event.NAME` means. `event_id` is the event
     of the outside that this goes back to: the mail that is classified or answered, also where
-    `classified` or a deadline came in between; None in a case that no event has met yet.
+    `classified` or a deadline came in between; None in a case that no event has met yet. `thread`
+    is what a mail's template reads as `thread.NAME`: the data of the task's thread of control.
     """
 
     firing: int
@@ -162,6 +163,7 @@ class Perform:
     event_id: str | None
     event: Event | None
     blocking: bool
+    thread: Mapping[str, JSON] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

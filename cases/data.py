@@ -16,7 +16,12 @@ from typing import Annotated, Any, Self
 from pydantic import Field, JsonValue, StrictBool, StrictFloat, StrictInt, model_validator
 
 from cases.errors import Problem
-from cases.expressions.regexes import BadPattern, pattern_test
+from cases.expressions.regexes import (
+    BadPattern,
+    instructions_of,
+    pattern_test,
+    visits_of_match,
+)
 from cases.limits import (
     MAX_DATA_BYTES,
     MAX_DATA_DEPTH,
@@ -106,6 +111,10 @@ def problems_of_value(schema: DataSchema, value: JSON, place: str) -> Iterator[P
         yield from _object_problems(schema, value, place)
 
 
+# How much text is copied and measured, and how much of a pattern's program made, in the time of a
+# visit.
+_CHARS_PER_VISIT = 64
+_COMPILED_PER_VISIT = 4
 # A field that is not there is answered with so many of those that are.
 _FIELDS_NAMED = 10
 
@@ -130,6 +139,28 @@ def data_problems(schemas: Mapping[str, DataSchema], data: object) -> list[Probl
         if len(problems) >= MAX_PROBLEMS:
             break
     return problems[:MAX_PROBLEMS]
+
+
+def visits_of_check(schemas: Mapping[str, DataSchema], data: Mapping[str, JSON]) -> int:
+    """Return what it costs to check case data, in visits of a step."""
+    return sum(visits_of_value(schemas.get(name), value) for name, value in data.items())
+
+
+def visits_of_value(schema: DataSchema | None, value: JSON) -> int:
+    """Return what it costs to check a plain JSON value against a schema, in visits of a step."""
+    visits = 1 + (0 if schema is None or schema.enum is None else len(schema.enum))
+    if isinstance(value, str):
+        visits += len(value) // _CHARS_PER_VISIT
+        if schema is not None and schema.pattern is not None:
+            instructions = instructions_of(schema.pattern)
+            visits += instructions // _COMPILED_PER_VISIT + visits_of_match(instructions, value)
+    elif isinstance(value, list | tuple):
+        items = None if schema is None else schema.items
+        visits += sum(visits_of_value(items, item) for item in value)
+    elif isinstance(value, Mapping):
+        fields = {} if schema is None or schema.properties is None else schema.properties
+        visits += sum(visits_of_value(fields.get(name), item) for name, item in value.items())
+    return visits
 
 
 def _unknown(place: str, name: str, schemas: Mapping[str, DataSchema]) -> Problem:

@@ -16,10 +16,12 @@ from pydantic import TypeAdapter, ValidationError
 from cases.checks.definition import problems_in, replies_without_to
 from cases.data import data_problems
 from cases.errors import DataInvalid, DefinitionInvalid, Problem
+from cases.expressions.conditions import Op
 from cases.limits import (
     MAX_DOCUMENT_BYTES,
     MAX_DOCUMENT_DEPTH,
     MAX_DOCUMENT_NODES,
+    MAX_PATTERNS,
     MAX_PROBLEMS,
 )
 from cases.notation.declarations import Definition
@@ -57,6 +59,9 @@ def parse_definition(spec: object) -> Definition:
     if not isinstance(copied, Mapping):
         message = f"{A_DEFINITION_IS}, not {kind_of(copied)}"
         raise DefinitionInvalid([Problem("", message)])
+    if _patterns_in(copied) > MAX_PATTERNS:
+        message = f"has more than {MAX_PATTERNS} patterns (`matches`, `pattern`)"
+        raise DefinitionInvalid([Problem("", message)])
     notation = notation_of(copied)
     try:
         definition = notation.model_validate(copied)
@@ -83,6 +88,14 @@ def notation_of(spec: Mapping[str, Any]) -> type[StatesDefinition] | type[TasksD
         message = f"a definition with states has no {of_tasks[0]}: take one of the two away"
         raise DefinitionInvalid([Problem(of_tasks[0], message)])
     return TasksDefinition if of_tasks else StatesDefinition
+
+
+def _patterns_in(spec: JSON) -> int:
+    """Return how many patterns a definition may have: a field of that name is taken for one."""
+    if isinstance(spec, Mapping):
+        own = spec.get("op") == Op.MATCHES or "pattern" in spec
+        return own + sum(map(_patterns_in, spec.values()))
+    return sum(map(_patterns_in, spec)) if isinstance(spec, list) else 0
 
 
 def _problems_beside(spec: Mapping[str, JSON], error: ValidationError) -> list[Problem]:

@@ -359,6 +359,7 @@ def _held_json(held: Held, written: _Written) -> dict[str, JSON]:
         "states": list(held.states),
         **({} if held.undoable is None else {"undoable": _undoable_json(held.undoable, written)}),
         **({} if held.thread is None else {"thread": held.thread}),
+        **({"own": held.own} if held.own else {}),
     }
 
 
@@ -381,4 +382,5 @@ def _held(dumped: Mapping[str, Any], read: _Read) -> Held:
         states=tuple(dumped["states"]),
         undoable=_undoable(dumped["undoable"], read) if "undoable" in dumped else None,
         thread=dumped.get("thread"),
+        own=dumped.get("own", {}),
     )

@@ -17,11 +17,12 @@ from cases.game import play
 from cases.game.budget import TooManyFirings
 from cases.game.completing import park
 from cases.game.kept import check_kept
+from cases.game.leftovers import hold_back
 from cases.game.settling import settle
 from cases.game.working import Working
 from cases.net import Net
-from cases.state import CORE_VERSION, CaseState
-from cases.trace import TraceEntry, TraceKind
+from cases.state import CORE_VERSION, CaseState, CaseStatus
+from cases.trace import TraceEntry
 from cases.values import JSON
 
 
@@ -100,9 +101,28 @@ def _kept(net: Net, state: CaseState, event: Input, now: datetime) -> Working:
     except TooManyFirings:
         work = Working(net, state, now)
         if isinstance(event, ActionEnded):
-            note = work.note(TraceKind.IGNORED, firing=event.firing)
-            note.notes.append(f"action {event.index} ended: {event.outcome}")
+            hold_back(work, event)
     return work
+
+
+def resume(net: Net, state: CaseState, now: datetime) -> Step:
+    """Return what comes of a parked case when a person lets it go on.
+
+    It takes up the ends of actions that it has not heard, and offers anew whatever waits. What is
+    due comes with the next TimePassed. If that leads again to what had parked it, it is parked
+    again, as it was and with the reason. Raises IllegalEvent if the case is not parked.
+    """
+    _check(now, None)
+    if state.status is not CaseStatus.PARKED:
+        raise IllegalEvent("resume", "the case is not parked")
+    work = Working(net, state, now)
+    try:
+        play.resume(work)
+        check_kept(work)
+    except TooManyFirings as error:
+        work = Working(net, replace(state, status=CaseStatus.OPEN, reason=None), now)
+        park(work, str(error))
+    return _step(work)
 
 
 def reopen(net: Net, state: CaseState, event: Event, now: datetime) -> Step:

@@ -35,6 +35,8 @@ MAX_PATTERN_CHARS = 1_000
 MAX_PATTERN_MEMORY_BYTES = 1024 * 1024
 MAX_PATTERN_TEXT_CHARS = 4 * 1024
 MAX_PATTERNS_PER_CONDITION = 8
+# To compile one takes up to 8 ms and 1 MiB.
+MAX_PATTERNS = 500  # in a definition
 
 # What a guard looks at of one value: a mail of 20 MB costs no more than one of this size.
 MAX_GUARD_TEXT_CHARS = 64 * 1024
@@ -55,10 +57,11 @@ MAX_TRACED_LEAVES = MAX_CONDITION_LEAVES  # one guard always has room
 MAX_AUTOMATIC_FIRINGS = 10_000
 MAX_AUTOMATIC_FIRINGS_BEFORE = 1_000  # in cases of a core before LONG_STEPS
 # What a step may look at. A place or task takes about 0.3 µs, a leaf of a guard with its
-# explanation 4 µs, and a pattern 1 to 30 µs for each of its characters.
+# explanation 4 µs, a pattern up to 1.5 ns for each instruction of its program at each character,
+# once for the guard and once for its explanation.
 MAX_VISITS = 1_000_000
 VISITS_PER_LEAF = 12
-VISITS_PER_PATTERN_CHAR = 20
+INSTRUCTIONS_PER_VISIT = 400
 # A token takes about 2 µs to make. To put the 20,000th thread's token into one place takes 50.
 VISITS_PER_TOKEN = 4
 VISITS_PER_THREAD = 49

@@ -168,7 +168,8 @@ class Held:
     """A reply that goes out when it is `due`, unless it is withdrawn before.
 
     `states` are those to which its own way had led when the step was over that asked for it, and
-    `thread` is the thread of control in which it stands there, None being any.
+    `thread` is the thread of control in which it stands there, None being any. `own` is the data of
+    the thread in which it was asked for.
     """
 
     firing: int
@@ -181,6 +182,7 @@ class Held:
     states: tuple[str, ...] = ()
     undoable: Undoable | None = None
     thread: int | None = None
+    own: Mapping[str, JSON] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,11 +108,12 @@ class TraceEntry:
             "due": None if self.due is None else self.due.isoformat(),
             "number": self.number,
             "item": shown(self.item, depth=1),
-            "withdrawn": _clipped(self.withdrawn),
+            "withdrawn": clipped(self.withdrawn),
         }
         return {key: value for key, value in entry.items() if value not in (None, [], {})}
 
 
-def _clipped(names: Sequence[str]) -> list[JSON]:
+def clipped(names: Sequence[str]) -> list[JSON]:
+    """Return the first names of a list, and how many more there are."""
     more = len(names) - MAX_SHOWN_ITEMS
     return [*names[:MAX_SHOWN_ITEMS], *([f"and {more} more"] if more > 0 else [])]

@@ -12,8 +12,10 @@ CASE_WORKFLOW = "CaseWorkflow"
 TAKE_SIGNAL = "take"
 OUTLOOK_QUERY = "outlook"
 
-# An event that the driver handles itself; a definition can't wait for it.
+# Events that the driver handles itself; a definition can't wait for them. Data: `by`, `reason`.
 CANCEL_EVENT = "everpost.cancel"
+# A person lets a parked case go on. Data: `by`.
+RESUME_EVENT = "everpost.resume"
 # A mail that was held or unknown has come to its end. Data: `firing`, `index`, `outcome` (done or
 # failed), `resolution` (sent, resent, dropped), `reason`, `by`.
 RESOLVED_EVENT = "everpost.resolved"

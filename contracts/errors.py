@@ -6,7 +6,11 @@ Each error keeps its objects and builds its text from them; the text says what t
 from collections.abc import Sequence
 
 from cases.errors import Problem as Problem
+from cases.nearest import nearest
 from cases.values import shown_text
+
+# So many of the types that a definition waits for are named to whoever sends another one.
+_TYPES_TOLD = 20
 
 
 class CallerError(Exception):
@@ -88,6 +92,18 @@ class CaseClosed(CallerError):
         self.status = status
 
 
+class CaseNotParked(CallerError):
+    """Only a case that is parked can be resumed."""
+
+    def __init__(self, case_id: str) -> None:
+        """Keep the case."""
+        super().__init__(
+            f"Case {case_id} is not parked, so there is nothing to resume;"
+            f" GET /api/v1/cases/{case_id} shows what it waits for."
+        )
+        self.case_id = case_id
+
+
 class KeyReused(CallerError):
     """An `Idempotency-Key` came again with another request."""
 
@@ -120,6 +136,20 @@ class EventTypeReserved(CallerError):
         """Keep the type."""
         super().__init__(f"Events of type {event_type!r} can't be sent; use a type of your own.")
         self.event_type = event_type
+
+
+class EventTypeUnknown(CallerError):
+    """Nothing in the case's definition ever waits for events of this type."""
+
+    def __init__(self, definition: str, event_type: str, known: Sequence[str]) -> None:
+        """Keep the definition and the type; `known` are the types that it waits for."""
+        near = nearest(event_type, known)
+        super().__init__(
+            f"Definition {definition!r} never waits for events of type {shown_text(event_type)!r}."
+            f" {_waited_for(known)}"
+        )
+        self.event_type = event_type
+        self.problems = (Problem("type", "nothing ever waits for this type", near),)
 
 
 class MailboxNotFound(CallerError):
@@ -285,6 +315,15 @@ class CursorInvalid(CallerError):
     def __init__(self) -> None:
         """Say where cursors come from."""
         super().__init__("The cursor is not one of ours; use `next_cursor` of the page before.")
+
+
+def _waited_for(known: Sequence[str]) -> str:
+    """Return in words which types of events a definition waits for, the first of many."""
+    if not known:
+        return "It waits for no events that can be sent."
+    told = ", ".join(shown_text(name) for name in known[:_TYPES_TOLD])
+    more = len(known) - _TYPES_TOLD
+    return f"It waits for {told}" + (f" and {more} more." if more > 0 else ".")
 
 
 def _count(problems: Sequence[Problem]) -> str:

@@ -34,6 +34,8 @@ class SendRequest(Payload):
     event_id: int | None = None
     event: dict[str, Json] = {}
     data: dict[str, Json] = {}
+    # Of the thread of control in which the mail was asked for.
+    thread: dict[str, Json] = {}
     label: str | None = None
     correlation_id: str | None = None
     record: StepRecord | None = None

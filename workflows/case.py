@@ -20,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
         CANCEL_EVENT,
         CASE_WORKFLOW,
         OUTLOOK_QUERY,
+        RESUME_EVENT,
         TAKE_SIGNAL,
         Carried,
         CaseInput,
@@ -203,14 +204,25 @@ class CaseWorkflow:
     def _take_event(self, event: CaseEvent) -> None:
         self._records.applied.append(event.id)
         self._records.correlation_id = event.correlation_id
+        by, reason = event.data.get("by"), event.data.get("reason")
         if event.type == CANCEL_EVENT:
-            self._cancel(event.data.get("by"))
-            return
-        self._step(input_of(event, self._core.state))
+            self._cancel(by, reason)
+        elif event.type == RESUME_EVENT:
+            self._resume(by)
+        else:
+            self._step(input_of(event, self._core.state))
 
-    def _cancel(self, by: Json) -> None:
+    def _cancel(self, by: Json, reason: Json = None) -> None:
         self._cancelled = True
-        self._records.note({"kind": "cancelled", "by": by})
+        self._records.note(views.cancelled(self._core.state, by, reason))
+
+    def _resume(self, by: Json) -> None:
+        """Let the case go on if it is still parked; another resume may have come before."""
+        if not self._core.is_parked:
+            return
+        self._records.note({"kind": "resumed", "by": by})
+        for step in self._core.resume(self._start):
+            self._absorb(step)
 
     def _step(self, given: Event | ActionEnded | TimePassed) -> None:
         self._absorb(self._core.step(given))

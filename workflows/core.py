@@ -7,7 +7,7 @@ would lead elsewhere, and Temporal would refuse the whole history.
 """
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
@@ -76,6 +76,26 @@ class Core:
             self.state, given, lambda: engine.step(self.net, self.state, given, workflow.now())
         )
 
+    @property
+    def is_parked(self) -> bool:
+        """Whether the case waits for a person to let it go on."""
+        return self.state.status is CaseStatus.PARKED
+
+    def resume(self, start: CaseInput) -> Iterator[Step]:
+        """Let the parked case go on; what had parked it may do so again.
+
+        One that could not even be opened is opened now, and gets what has come since.
+        """
+        if self.state.tokens_made:
+            yield self._guarded(
+                self.state, None, lambda: engine.resume(self.net, self.state, workflow.now())
+            )
+            return
+        kept = self.state.waiting
+        yield self.open(start)
+        for event in kept:
+            yield self.step(event)
+
     def wake(self, policy: ClosedPolicy, mail: Event) -> Step:
         """Do what a mail does that reaches the closed case."""
         match policy:
@@ -132,9 +152,14 @@ class Core:
         A closed one stays closed: it gives back the mail that was to wake it.
         """
         kept = (given,) if isinstance(given, Event) else ()
+        ended = (given,) if isinstance(given, ActionEnded) else ()
         status = CaseStatus.PARKED if before.status is CaseStatus.OPEN else before.status
         self._state = replace(
-            before, status=status, reason=reason, waiting=(*before.waiting, *kept)
+            before,
+            status=status,
+            reason=reason,
+            waiting=(*before.waiting, *kept),
+            unheard=(*before.unheard, *ended),
         )
         self.next_due = None
         note = TraceEntry(TraceKind.PARKED, workflow.now(), notes=[reason])

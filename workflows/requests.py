@@ -60,6 +60,7 @@ def send_request(
         event_id=event_row(start, perform.event_id),
         event=json_of(perform.event.data) if perform.event else {},
         data=json_of(state.data),
+        thread=json_of(perform.thread),
         label=state.label,
     )
 

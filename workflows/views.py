@@ -7,6 +7,7 @@ from typing import Any, cast
 from cases.net import Net
 from cases.outlook.outlook import deadlines, marking, outlook, state_names, waiting
 from cases.state import CaseState, CaseStatus
+from cases.trace import clipped
 from contracts.model import Json
 from contracts.steps import Deadline, Snapshot, WaitingEvent
 
@@ -46,13 +47,24 @@ def snapshot(
         ],
         deadlines=[
             Deadline(task=item.task, state=item.state, due=item.due, does=item.text)
-            for item in deadlines(net, state)
+            for item in (() if cancelled else deadlines(net, state))
         ],
-        next=[json_of(item) for item in outlook(net, state)],
-        parked=state.reason if state.status is CaseStatus.PARKED else None,
+        next=[json_of(item) for item in (() if cancelled else outlook(net, state))],
+        parked=state.reason if state.status is CaseStatus.PARKED and not cancelled else None,
         waits_for_mailbox_until=waits_for_mailbox_until,
         running=[firing.task for firing in state.running.values()],
     )
+
+
+def cancelled(state: CaseState, by: Json, reason: Json) -> dict[str, Json]:
+    """Return the entry of the trace for a case that a person, or what runs it, has cancelled.
+
+    It tells what was under way: running tasks, and replies that were held and don't go out.
+    """
+    held = [str(one.action) for one in state.holding.values()]
+    gone = [*(f"{one.task} [{one.number}]" for one in state.running.values()), *held]
+    told = {"kind": "cancelled", "by": by, "reason": reason, "withdrawn": clipped(gone)}
+    return json_of({key: value for key, value in told.items() if value not in (None, [])})
 
 
 def current_details(view: Snapshot) -> str:

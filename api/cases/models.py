@@ -10,6 +10,7 @@ from api.inputs import Body, EmailAddress, Line, UtcTime
 from cases.limits import MAX_DATA_BYTES
 from cases.model import EventType
 from contracts.steps import Deadline, WaitingEvent
+from ledgers.casework.resuming import Resumed
 from store.cases import CaseDetail, CaseFilter, CaseMessage, CaseSummary, ChildCase, TraceStep
 from store.cursors import Page
 from store.ledger_views import OutboxRow
@@ -59,6 +60,35 @@ class AcceptedEvent(Body):
 
     row: int
     duplicate: bool
+
+
+class Cancelling(Body):
+    """Why a case is cancelled; its trace says so."""
+
+    reason: Annotated[Line, StringConstraints(min_length=1, max_length=500)] | None = None
+
+
+class ResumedCase(Body):
+    """What came of resuming a case; `row` is the event's number in the ledger."""
+
+    row: int
+    duplicate: bool = Field(description="It had been asked for, and the case had not yet done it.")
+    applied: bool = Field(
+        description="Whether the case has taken it up; if not, it does so when Temporal is back."
+    )
+    status: CaseStatus
+    parked: str | None = Field(description="Once applied: why the case is parked again, if it is.")
+
+    @classmethod
+    def of(cls, resumed: Resumed) -> Self:
+        """Return what came of it as the API tells it."""
+        return cls(
+            row=resumed.event_id,
+            duplicate=resumed.duplicate,
+            applied=resumed.applied,
+            status=resumed.status,
+            parked=resumed.parked,
+        )
 
 
 class CaseQuery(Body):

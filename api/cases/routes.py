@@ -9,12 +9,14 @@ from sqlalchemy.exc import IntegrityError
 from api.auth.principal import PrincipalDep
 from api.cases.models import (
     AcceptedEvent,
+    Cancelling,
     CaseList,
     CaseQuery,
     CaseView,
     MessageList,
     NewCase,
     NewEvent,
+    ResumedCase,
     StartedCase,
     TraceList,
 )
@@ -161,18 +163,37 @@ async def accept_event(
 @router.post(
     "/{id}/cancel",
     status_code=status.HTTP_202_ACCEPTED,
-    responses=documented(401, 404, 409, 422, 503),
+    responses=documented(400, 401, 404, 409, 413, 415, 422, 503),
 )
 async def cancel(
     id: CaseId,  # noqa: A002 (the name in the address)
     principal: PrincipalDep,
     services: ServicesDep,
+    body: Cancelling | None = None,
 ) -> AcceptedEvent:
-    """Ask a case to end where it stands."""
+    """Ask a case, parked or not, to end where it stands, with its sub-cases and held replies."""
+    reason = body.reason if body else None
     accepted = await _second_look(
-        lambda: services.door.cancel(principal.tenant, id, principal.username)
+        lambda: services.door.cancel(principal.tenant, id, principal.username, reason)
     )
     return AcceptedEvent(row=accepted.event_id, duplicate=accepted.duplicate)
+
+
+@router.post(
+    "/{id}/resume",
+    status_code=status.HTTP_202_ACCEPTED,
+    responses=documented(401, 404, 409, 422, 503),
+)
+async def resume(
+    id: CaseId,  # noqa: A002 (the name in the address)
+    principal: PrincipalDep,
+    services: ServicesDep,
+) -> ResumedCase:
+    """Let a parked case go on; the answer says whether it does, or is parked again."""
+    resumed = await _second_look(
+        lambda: services.door.resume(principal.tenant, id, principal.username)
+    )
+    return ResumedCase.of(resumed)
 
 
 async def _second_look(take: Callable[[], Awaitable[Taken]]) -> Taken:

@@ -52,6 +52,7 @@ class PreviewRequest(Body):
     data: dict[str, JsonValue] = Field({}, description="In place of the case's fields.")
     message: MailValues = MailValues()
     event: dict[str, JsonValue] = Field({}, description="What the template reads as `event`.")
+    thread: dict[str, JsonValue] = Field({}, description="What the template reads as `thread`.")
 
 
 class PreviewView(Body):
@@ -84,6 +85,7 @@ async def preview(
         data=body.data,
         message=body.message.model_dump(exclude_none=True),
         event=body.event,
+        thread=body.thread,
     )
     return _view(await previews.preview(services.database, principal.tenant, wanted))
 

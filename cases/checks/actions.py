@@ -173,10 +173,11 @@ class ActionChecks:
 
     def _addressee(self, place: Place, to: str) -> Iterator[Problem]:
         where = place_of(place)
-        if to.startswith("data."):
-            yield from self._fields.data_field(where, to)
+        if to.startswith(("data.", "thread.")):
+            yield from self._fields.field(where, to)
         elif ADDRESS.fullmatch(to) is None:
-            yield Problem(where, "must be a mail address, or data.FIELD that holds one")
+            message = "must be a mail address, or data.FIELD or thread.NAME that holds one"
+            yield Problem(where, message)
 
     def _run(self, place: Place, run: RunAction) -> Iterator[Problem]:
         where = place_of((*place, "net"))

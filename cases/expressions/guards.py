@@ -18,7 +18,7 @@ from cases.expressions.conditions import (
     text_of,
 )
 from cases.expressions.fields import Facts, Reader, reader_of, source_of
-from cases.expressions.regexes import pattern_test
+from cases.expressions.regexes import instructions_of, pattern_test, visits_of_match
 from cases.limits import MAX_GUARD_ITEMS, MAX_GUARD_TEXT_CHARS, MAX_LIST_CHOICES
 from cases.values import JSON, kind_of, shown
 
@@ -111,10 +111,16 @@ class Guard:
     holds: Holds
     leaves: tuple[Leaf | TwoFields, ...]
     through: tuple[Leaf | TwoFields, ...] = ()
+    patterns: tuple[tuple[Reader, int], ...] = ()
 
-    def looked_through(self, facts: Facts) -> int:
-        """Return how much of long values this guard looks through, in items of a list."""
-        return sum(_items_in(leaf.read(facts)) for leaf in self.through)
+    def visits(self, facts: Facts) -> int:
+        """Return what it costs to look through the long values that this guard reads."""
+        items = sum(_items_in(leaf.read(facts)) for leaf in self.through)
+        for read, instructions in self.patterns:
+            found = read(facts)
+            if isinstance(found, str):
+                items += visits_of_match(instructions, found)
+        return items
 
     def explain(self, facts: Facts) -> tuple[Verdict, ...]:
         """Return the verdict of every leaf, those included that did not matter."""
@@ -126,7 +132,12 @@ def guard_of(condition: Condition) -> Guard:
     leaves: list[Leaf | TwoFields] = []
     holds = _compiled(condition, leaves)
     through = tuple(leaf for leaf in leaves if leaf.op in _LOOK_THROUGH)
-    return Guard(text_of(condition), holds, tuple(leaves), through)
+    patterns = [
+        (leaf.read, instructions_of(str(leaf.wanted)))
+        for leaf in leaves
+        if isinstance(leaf, Leaf) and leaf.op is Op.MATCHES
+    ]
+    return Guard(text_of(condition), holds, tuple(leaves), through, tuple(patterns))
 
 
 def _items_in(found: JSON) -> int:

@@ -44,7 +44,7 @@ def _is_too_large(work: Working) -> bool:
         if isinstance(command, Perform):
             action = command.action
             total += _bytes_of(action.data) if isinstance(action, Subcase) else case_bytes
-            total += _event_bytes(command.event, of_events)
+            total += _event_bytes(command.event, of_events) + _bytes_of(command.thread)
         if total > MAX_ASKED_BYTES:
             return True
     return False

@@ -6,7 +6,6 @@ visits as are granted beside them take about as long again.
 """
 
 from cases.events import Event
-from cases.expressions.conditions import Op
 from cases.expressions.guards import Guard
 from cases.game.working import Working
 from cases.limits import (
@@ -15,7 +14,6 @@ from cases.limits import (
     MAX_THREAD_DEPTH,
     MAX_VISITS,
     VISITS_PER_LEAF,
-    VISITS_PER_PATTERN_CHAR,
 )
 from cases.state import LONG_STEPS
 
@@ -78,9 +76,6 @@ def count_visits(work: Working, visits: int) -> None:
 def count_look(work: Working, guard: Guard, event: Event | None, thread: int | None) -> None:
     """Count a look at a guard, which may have many leaves, long patterns, and long values."""
     visits = VISITS_PER_LEAF * len(guard.leaves)
-    if guard.through:
-        visits += guard.looked_through(work.facts(event, thread))
-    for leaf in guard.leaves:
-        if leaf.op is Op.MATCHES:
-            visits += VISITS_PER_PATTERN_CHAR * len(str(getattr(leaf, "wanted", "")))
+    if guard.through or guard.patterns:
+        visits += guard.visits(work.facts(event, thread))
     count_visits(work, visits)

@@ -8,7 +8,7 @@ from cases.actions import Perform, Reply
 from cases.events import EMAIL, TAKEN_OVER, Event
 from cases.game.lineage import lineage
 from cases.game.reach import leads_to
-from cases.game.working import Working
+from cases.game.working import NO_DATA, Working
 from cases.state import Beside, CaseStatus, Firing, Held, Undoable
 from cases.trace import TraceEntry, TraceKind
 
@@ -33,7 +33,15 @@ def hold(
     note.notes.append(f"{reply}: held until {due.isoformat()}")
     key = (firing.number, index)
     held = Held(
-        *key, firing.task, reply, firing.event, firing.cause, due, (), undoable, firing.thread
+        *key,
+        firing.task,
+        reply,
+        firing.event,
+        firing.cause,
+        due,
+        undoable=undoable,
+        thread=firing.thread,
+        own=NO_DATA if firing.thread is None else work.thread_data(firing.thread),
     )
     work.holding = {**work.holding, key: held}
     work.newly_held[key] = work.tokens_made
@@ -51,7 +59,7 @@ def release(work: Working, held: Held) -> None:
     note = work.note(TraceKind.RELEASED, firing=held.firing, task=held.task, cause=held.cause)
     note.did.append(str(held.action))
     key = (held.firing, held.index)
-    work.commands.append(Perform(*key, held.action, held.cause, held.event, False))
+    work.commands.append(Perform(*key, held.action, held.cause, held.event, False, held.own))
     work.beside[key] = Beside(*key, str(held.action), held.cause, held.undoable)
 
 

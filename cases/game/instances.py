@@ -8,11 +8,16 @@ many there are.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from cases.data import data_problems, problems_of_value
+from cases.data import (
+    data_problems,
+    problems_of_value,
+    visits_of_check,
+    visits_of_value,
+)
 from cases.errors import Problem
 from cases.events import ActionEnded, Ending, Event
 from cases.game.acting import Ended, act
-from cases.game.budget import count_firing
+from cases.game.budget import count_firing, count_visits
 from cases.game.completing import close, complete, completion_of, pass_group
 from cases.game.leftovers import keep_failure
 from cases.game.outcomes import failure
@@ -233,6 +238,7 @@ def _item_problem(work: Working, name: str, value: JSON) -> Problem | None:
     schema = work.net.fields.get(name)
     if schema is None or schema.items is None:
         return None
+    count_visits(work, visits_of_value(schema.items, value))
     return next(problems_of_value(schema.items, value, name), None)
 
 
@@ -242,6 +248,7 @@ def _put_collected(work: Working, collecting: Collecting, note: TraceEntry) -> N
         known = work.data.get(name)
         before: Sequence[JSON] = known if isinstance(known, list | tuple) else ()
         data = {**work.data, name: [*before, *values]}
+        count_visits(work, visits_of_check(work.net.fields, data))
         problems = data_problems(work.net.fields, data)
         if problems:
             note.notes.append(f"{name} not added to: {problems[0]}")

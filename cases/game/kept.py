@@ -74,7 +74,7 @@ def check_kept(work: Working) -> None:
     many = work.status is CaseStatus.OPEN and kept + len(work.waiting) > _FEW
     if many and holds_too_many_events(work, MAX_WAITING):
         raise TooManyEvents
-    if work.threads and _data_bytes(work) > MAX_THREADS_DATA_BYTES:
+    if (work.threads or work.holding) and _data_bytes(work) > MAX_THREADS_DATA_BYTES:
         raise TooMuchThreadData
 
 
@@ -109,8 +109,9 @@ def _event_bytes(event: Event) -> int:
 
 
 def _data_bytes(work: Working) -> int:
-    values = (value for thread in work.threads.values() for value in thread.data.values())
-    return sum(_bytes_of(value) for value in values)
+    data = [thread.data for thread in work.threads.values()]
+    data += [held.own for held in work.holding.values()]
+    return sum(_bytes_of(value) for own in data for value in own.values())
 
 
 def _bytes_of(value: JSON) -> int:

@@ -26,6 +26,15 @@ def keep_failure(work: Working, ended: ActionEnded, action: str, cause: str | No
         work.outcomes.append(outcome)
 
 
+def hold_back(work: Working, ended: ActionEnded) -> None:
+    """Keep the end of an action until the case, which is parked, is resumed."""
+    work.unheard = (*work.unheard, ended)
+    note = work.note(TraceKind.IGNORED, firing=ended.firing)
+    note.notes.append(
+        f"action {ended.index} ended: {ended.outcome}; kept until the case is resumed"
+    )
+
+
 def let_go(work: Working, event: Event) -> None:
     """Let an event go that comes to a parked case which holds as many as it may."""
     note_untaken(work, event, TraceKind.IGNORED)

@@ -3,7 +3,8 @@
 An event that is kept has been refused by all that could take it, and is offered again only to what
 has come up since: tokens in places from which its tasks start, tasks that run, data that their
 guards read. Without that, a thousand events would meet a thousand listeners after every firing.
-Times count changes; at 0 the step begins, and all that waits has been offered by then.
+Times count changes; at 0 the step begins, and all that waits has been offered by then, unless the
+case was parked.
 """
 
 from collections.abc import Iterable
@@ -19,6 +20,8 @@ class News:
 
     def __init__(self) -> None:
         self._now = 0
+        # When what waits was offered that this step has not offered.
+        self.offered_before = 0
         self._tokens: dict[int, int] = {}
         self._places: dict[str, int] = {}
         self._firings: dict[int, int] = {}

@@ -43,7 +43,7 @@ def fire_waiting(work: Working) -> bool:
     """Give the first kept event that something takes now to it."""
     known: dict[tuple[str, int], _Candidates] = {}
     for index, event in enumerate(work.waiting):
-        key = event.type, work.news.offered_at(event, 0)
+        key = event.type, work.news.offered_at(event, work.news.offered_before)
         candidates = known.get(key)
         if candidates is None:
             candidates = known[key] = _candidates(work, *key, kept=True)

@@ -15,12 +15,13 @@ from cases.actions import (
     SetData,
     Subcase,
 )
-from cases.data import DataSchema, data_problems, problems_of_value
+from cases.data import DataSchema, data_problems, problems_of_value, visits_of_check
 from cases.errors import Problem
 from cases.events import ActionEnded, Ending
 from cases.expressions.fields import Facts
 from cases.game.addresses import AddressMissing, addressed
 from cases.game.attachments import FileMissing, with_files
+from cases.game.budget import count_visits
 from cases.game.holding import hold
 from cases.game.leftovers import keep_failure
 from cases.game.outcomes import classified, label_in
@@ -63,7 +64,8 @@ def ask(
         return False
     key, cause = (firing.number, index), firing.cause
     blocking = planned.blocking or isinstance(resolved, Subcase)
-    work.commands.append(Perform(*key, resolved, cause, firing.event, blocking))
+    own = NO_DATA if firing.thread is None else work.thread_data(firing.thread)
+    work.commands.append(Perform(*key, resolved, cause, firing.event, blocking, own))
     if not blocking:
         work.beside[key] = Beside(*key, str(resolved), cause, undoable)
     return blocking
@@ -76,7 +78,7 @@ def _resolved(work: Working, action: OutsideAction, firing: Firing) -> OutsideAc
             return with_data(work, action, firing)
         case Reply() | Notify():
             facts = work.facts(firing.event, firing.thread)
-            return with_files(addressed(action, work.data), facts)
+            return with_files(addressed(action, facts), facts)
         case _:
             return action
 
@@ -123,7 +125,9 @@ def _problems_of_set(work: Working, name: str, value: JSON) -> list[Problem]:
     schema = work.net.fields.get(name)
     if schema is not None and _is_number(value) and _is_number(work.data.get(name)):
         return list(problems_of_value(schema, value, place_of(("data", name))))
-    return data_problems(work.net.fields, {**work.data, name: value})
+    data = {**work.data, name: value}
+    count_visits(work, visits_of_check(work.net.fields, data))
+    return data_problems(work.net.fields, data)
 
 
 def _is_number(value: JSON) -> bool:
@@ -139,6 +143,7 @@ def _set_in_thread(
         note.notes.append(f"thread.{name} not set: the task runs in no thread of its own")
         return False
     own = {**work.threads[thread].data, name: value}
+    count_visits(work, visits_of_check({}, own))
     problems = data_problems(dict.fromkeys(own, _ANYTHING), own)
     if problems:
         note.notes.append(f"thread.{name} not set: {problems[0]}")

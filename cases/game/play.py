@@ -7,14 +7,15 @@ from cases.game import holding
 from cases.game.completing import close_where_final, put_new
 from cases.game.counting import received
 from cases.game.firing import end_action
-from cases.game.leftovers import drop_transient, keep_event, report_outcomes
+from cases.game.leftovers import drop_transient, hold_back, keep_event, report_outcomes
+from cases.game.news import NEVER
 from cases.game.offering import offer
 from cases.game.passing import pass_time
 from cases.game.settling import settle, take_event
 from cases.game.threads import drop_unused
 from cases.game.working import Working
 from cases.limits import MAX_INSTANCES
-from cases.state import CaseState, CaseStatus
+from cases.state import LONG_STEPS, CaseState, CaseStatus
 from cases.trace import TraceKind
 
 
@@ -68,15 +69,37 @@ def answer(work: Working, event: Event) -> None:
     work.commands.append(Perform(work.firings, 0, reply, event.id, event, False))
 
 
+def resume(work: Working) -> None:
+    """Let a parked case go on: with the ends that it has not heard, then with all that waits."""
+    work.status, work.reason = CaseStatus.OPEN, None
+    work.news.offered_before = NEVER
+    for place in work.marking.tokens:
+        work.marking.look_again(work.wiring.automatic.get(place, ()))
+    unheard, work.unheard = work.unheard, ()
+    for ended in unheard:
+        end_action(work, ended)
+    # While a case of an older core was parked, its tasks went on, and could not end it.
+    close_where_final(work, list(work.marking.tokens))
+    settle(work)
+
+
 def take(work: Working, event: Input) -> None:
     """Do all that comes of an input."""
     if isinstance(event, Event):
         take_event(work, event)
     elif isinstance(event, TimePassed):
         pass_time(work, event.until or work.now)
+    elif _is_to_hold_back(work, event):
+        hold_back(work, event)
     else:
         end_action(work, event)
         settle(work)
+
+
+def _is_to_hold_back(work: Working, ended: ActionEnded) -> bool:
+    """Tell whether the end of an action has to wait: its task does not go on in a parked case."""
+    parked = work.status is CaseStatus.PARKED and work.core_version >= LONG_STEPS
+    return parked and ended.firing in work.running
 
 
 def keep(work: Working, event: Input) -> None:

@@ -90,6 +90,7 @@ class Working:
             rounds=self.rounds,
             undoable=self.undoable,
             depth=self.depth,
+            unheard=self.unheard,
         )
 
     def run(self, firing: Firing) -> None:

@@ -99,7 +99,7 @@ class Template(Model):
     """What a mail says, in Jinja2: text, html, or both; the one left out follows from the other.
 
     It may use case.id, case.data, case.label, message.subject, message.from_name,
-    message.from_address, message.text, mailbox.address and event.NAME.
+    message.from_address, message.text, mailbox.address, event.NAME, and with tasks thread.NAME.
     """
 
     subject: Line | None = None

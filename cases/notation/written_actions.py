@@ -40,7 +40,8 @@ class ReplyAction(Model):
     template: Name
     to: Line | None = Field(
         None,
-        description="An address, or data.FIELD that holds one; without it, who wrote the mail.",
+        description="An address, or data.FIELD or thread.NAME that holds one; without it, who "
+        "wrote the mail.",
         examples=["data.customer"],
     )
     hold: Annotated[str, StringConstraints(max_length=MAX_NAME_CHARS)] | None = Field(
@@ -60,7 +61,9 @@ class NotifyAction(Model):
 
     template: Name
     team: Name | None = None
-    to: Line | None = Field(None, description="An address, or data.FIELD that holds one.")
+    to: Line | None = Field(
+        None, description="An address, or data.FIELD or thread.NAME that holds one."
+    )
     attach: Attachments = Field((), description=_ATTACH, examples=[["event.files"]])
 
     @model_validator(mode="after")

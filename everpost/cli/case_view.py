@@ -143,6 +143,7 @@ def _what_happened(entry: Entry) -> str:
         f"on {event_type}" if event_type else "",
         " → ".join(place for place in moved if place),
         f"did {phrase(entry['did'])}" if entry.get("did") else "",
+        *(f"{name} {phrase(entry[name])}" for name in ("by", "reason") if entry.get(name)),
         f"withdrew {phrase(entry['withdrawn'])}" if entry.get("withdrawn") else "",
         f"({with_times(phrase(entry['notes']))})" if entry.get("notes") else "",
     ]

@@ -29,6 +29,8 @@ _HAPPENED: Mapping[str, str] = {
     "reopened": "a mail opened the closed case again",
     "answered": "a mail to the closed case was answered",
     "parked": "the case stopped, and waits for a person",
+    "resumed": "a person let the parked case go on",
+    "cancelled": "the case was cancelled",
 }
 
 
@@ -74,6 +76,9 @@ def _details(entry: Entry) -> Iterator[str]:
     cause = entry.get("cause")
     if cause and not (isinstance(event, Mapping) and cause == event.get("id")):
         yield f"goes back to event: {cause}"
+    for name in ("by", "reason"):
+        if entry.get(name):
+            yield f"{name}: {phrase(entry[name])}"
     if entry.get("due"):
         yield f"was due: {phrase(entry['due'])}"
     if entry.get("enabled"):

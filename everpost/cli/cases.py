@@ -1,4 +1,4 @@
-"""`everpost cases`: find cases, open one, look into it, give it an event, cancel it."""
+"""`everpost cases`: find cases, open one, look into it, give it an event, resume or cancel it."""
 
 import json
 import uuid
@@ -137,9 +137,27 @@ def event(
 
 
 @app.command()
-def cancel(case_id: CaseId) -> None:
-    """Cancel a case."""
-    answer = call(read_settings(), "POST", f"/cases/{quote(case_id, safe='')}/cancel")
+def resume(case_id: CaseId) -> None:
+    """Let a parked case go on. Exit code 1 if it does not, or is parked again."""
+    answer = call(read_settings(), "POST", f"/cases/{quote(case_id, safe='')}/resume")
+    case = f"Case {one_line(case_id)}"
+    if not answer["applied"]:
+        raise CommandError(
+            f"{case} has not gone on yet: it does so as soon as Temporal and a worker are there."
+        )
+    if answer["parked"]:
+        raise CommandError(f"{case} was resumed, and is parked again: {answer['parked']}.")
+    typer.echo(f"{case} goes on." if answer["status"] == "open" else f"{case} has ended.")
+
+
+@app.command()
+def cancel(
+    case_id: CaseId,
+    reason: Annotated[str | None, typer.Option(help="Why; the trace says so.")] = None,
+) -> None:
+    """End a case where it stands, parked or not, with its sub-cases and held replies."""
+    path = f"/cases/{quote(case_id, safe='')}/cancel"
+    answer = call(read_settings(), "POST", path, body={"reason": reason} if reason else None)
     if answer and answer.get("duplicate"):
         typer.echo(f"Case {one_line(case_id)} had been cancelled before: nothing changes.")
     else:

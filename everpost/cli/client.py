@@ -42,6 +42,7 @@ _ADVICE: Mapping[str, str] = {
     "case-data-invalid": "correct these places",
     "mailbox-invalid": "correct these places",
     "case-not-found": "`everpost cases list` shows what there is.",
+    "case-not-parked": "nothing was done. `everpost cases next` tells what it waits for.",
     "definition-not-found": "`everpost definitions list` shows them, each with its newest version.",
     "pattern-not-found": "they are numbered from 1 to 43; `everpost patterns list` shows them.",
     "mailbox-not-found": "`everpost mailboxes list` shows what there is.",

@@ -1,4 +1,4 @@
-"""The way in for programs: start a case, give it an event, cancel it.
+"""The way in for programs: start a case, give it an event, let it go on, cancel it.
 
 Everything is committed to the intake ledger first and delivered afterwards; Temporal may be
 down meanwhile, and a retry after a crash between the two finds the same case.
@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import json
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from sqlalchemy import Row, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -16,9 +17,8 @@ from structlog.contextvars import get_contextvars
 from cases.checks.definition import actions_of, replies_without_to
 from cases.definitions import check_data, definition_of
 from cases.errors import DataInvalid
-from cases.events import EMAIL, RESERVED_EVENTS
 from cases.notation.declarations import Definition, Start
-from contracts.case import CANCEL_EVENT
+from contracts.case import CANCEL_EVENT, RESUME_EVENT
 from contracts.clock import utc_now
 from contracts.errors import (
     CaseClosed,
@@ -26,7 +26,6 @@ from contracts.errors import (
     CaseNotFound,
     DefinitionNotFound,
     EventReused,
-    EventTypeReserved,
     KeyReused,
     MailboxNotFound,
     Problem,
@@ -36,17 +35,15 @@ from contracts.ids import case_id_of_key, new_case_id
 from contracts.model import Json
 from ledgers.casework.case_rows import case_row
 from ledgers.casework.delivery import Delivery
+from ledgers.casework.event_types import OPENED_EVENT, OWN_PREFIX, refuse_own, refuse_unknown
+from ledgers.casework.resuming import ANSWER_WITHIN, Resumed, key_of_resuming, what_came_of_it
+from ledgers.casework.versions import definition_by_hash
 from ledgers.crash_points import CrashPoint, reached
 from ledgers.inserts import insert_new
 from ledgers.intake.mails import DELIVERY_GRACE
 from ledgers.locks import one_at_a_time
 from store import definitions
 from store.tables import Case, CaseStatus, Intake, IntakeState, Mailbox, Participant
-
-OPENED_EVENT = "opened"
-# Types that the product itself sends; a program that could send them would forge its facts.
-OWN_EVENTS = frozenset({EMAIL, OPENED_EVENT, *RESERVED_EVENTS})
-OWN_PREFIX = "everpost."
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +87,7 @@ class Door:
     """Takes cases and events from programs."""
 
     delivery: Delivery
+    answer_within: timedelta = ANSWER_WITHIN
     _deliveries: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def start(
@@ -122,21 +120,66 @@ class Door:
     async def accept(
         self, tenant: str, case_id: str, external_id: str, type_: str, data: dict[str, Json]
     ) -> Accepted:
-        """Take an event for a case; the same id again is the same event."""
-        if type_ in OWN_EVENTS or type_.startswith(OWN_PREFIX):
-            raise EventTypeReserved(type_)
+        """Take an event for a case; the same id again is the same event.
+
+        Raises EventTypeUnknown for a type that nothing in the case's definition ever waits for.
+        """
+        refuse_own(type_)
         if external_id.startswith(OWN_PREFIX):
             # It could stand where our own event is to come, and then no cancel would get in.
             raise EventReused(case_id, external_id)
+        await self._refuse_unknown(tenant, case_id, type_)
         return await self._take(tenant, case_id, external_id, type_, data)
 
-    async def cancel(self, tenant: str, case_id: str, by: str) -> Accepted:
-        """Ask a case to end where it stands."""
-        return await self._take(tenant, case_id, CANCEL_EVENT, CANCEL_EVENT, {"by": by})
+    async def cancel(
+        self, tenant: str, case_id: str, by: str, reason: str | None = None
+    ) -> Accepted:
+        """Ask a case to end where it stands, whether it is parked or not."""
+        data: dict[str, Json] = {"by": by} if reason is None else {"by": by, "reason": reason}
+        return await self._take(tenant, case_id, CANCEL_EVENT, CANCEL_EVENT, data)
+
+    async def resume(self, tenant: str, case_id: str, by: str) -> Resumed:
+        """Let a parked case go on, and say whether it does; again is the same.
+
+        Raises CaseNotParked.
+        """
+        async with self.delivery.database.write() as connection:
+            await one_at_a_time(connection, "event", tenant, case_id, RESUME_EVENT)
+            key = await key_of_resuming(connection, tenant, case_id)
+            known = await _known_event(connection, tenant, case_id, key)
+            row_id = (
+                await _insert_event(connection, tenant, case_id, key, RESUME_EVENT, {"by": by})
+                if known is None
+                else known.id
+            )
+        if known is None:
+            reached(CrashPoint.API_ACCEPTED)
+            self.deliver_soon(tenant, row_id)
+        return await what_came_of_it(
+            self.delivery.database,
+            tenant,
+            case_id,
+            row_id,
+            duplicate=known is not None,
+            within=self.answer_within,
+        )
 
     async def settle(self) -> None:
         """Wait for deliveries under way; for a clean stop."""
         await asyncio.gather(*self._deliveries, return_exceptions=True)
+
+    async def _refuse_unknown(self, tenant: str, case_id: str, type_: str) -> None:
+        """Raise EventTypeUnknown where an open case would keep an event for ever."""
+        async with self.delivery.database.read() as connection:
+            hash_ = await connection.scalar(
+                select(Case.definition_hash).where(
+                    Case.tenant == tenant, Case.id == case_id, Case.status == CaseStatus.OPEN
+                )
+            )
+            if hash_ is None:
+                return
+            definition = await definition_by_hash(connection, tenant, hash_)
+        refuse_unknown(definition, type_)
 
     async def _take(
         self, tenant: str, case_id: str, external_id: str, type_: str, data: dict[str, Json]

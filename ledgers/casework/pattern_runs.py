@@ -17,11 +17,12 @@ from cases.definitions import content_hash
 from cases.notation.declarations import ExampleEvent
 from cases.trace import TraceKind
 from contracts.clock import utc_now
-from contracts.errors import CaseClosed, EventTypeReserved
+from contracts.errors import CaseClosed
 from contracts.model import Json
 from contracts.steps import Snapshot
 from ledgers.casework.delivery import UNDELIVERED
-from ledgers.casework.door import OWN_EVENTS, OWN_PREFIX, Door
+from ledgers.casework.door import Door
+from ledgers.casework.event_types import refuse_own, refuse_unknown
 from ledgers.casework.patterns import Pattern
 from ledgers.casework.registration import judged
 from store import cases, definitions
@@ -81,11 +82,11 @@ class PatternRun:
         )
 
 
-def check_events(events: Sequence[ExampleEvent]) -> None:
-    """Raise EventTypeReserved where an event is one that only the product itself may send."""
+def check_events(pattern: Pattern, events: Sequence[ExampleEvent]) -> None:
+    """Raise EventTypeReserved or EventTypeUnknown for an event that the door would refuse."""
     for event in events:
-        if event.event in OWN_EVENTS or event.event.startswith(OWN_PREFIX):
-            raise EventTypeReserved(event.event)
+        refuse_own(event.event)
+        refuse_unknown(pattern.definition, event.event)
 
 
 async def run_pattern(
@@ -98,10 +99,10 @@ async def run_pattern(
 ) -> PatternRun:
     """Run a pattern as a case, and return where it has come to.
 
-    Registers the definition for the tenant unless it is. Raises CaseDataInvalid and
-    EventTypeReserved, and then no case has been opened.
+    Registers the definition for the tenant unless it is. Raises CaseDataInvalid, EventTypeReserved
+    and EventTypeUnknown, and then no case has been opened.
     """
-    check_events(events)
+    check_events(pattern, events)
     database = door.delivery.database
     version = await _registered(database, tenant, by, pattern)
     started = await door.start(

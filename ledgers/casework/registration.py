@@ -7,11 +7,12 @@ from datetime import timedelta
 from cases.definitions import canonical_json, parse_definition
 from cases.errors import DefinitionInvalid, Problem
 from cases.notation.declarations import Definition
+from cases.notation.tasks import TasksDefinition
 from cases.soundness.findings import check_definition
 from cases.soundness.verdict import Report, Severity, Soundness
 from mail.writing.templates import VARIABLES, TemplateSource, check_template
 
-_DATA = "case.data"
+_DATA, _THREAD = "case.data", "thread"
 
 # A caller waits for the answer, and the check is exponential in the width of a net.
 TIME_TO_CHECK = timedelta(seconds=2)
@@ -63,5 +64,7 @@ def template_problems(
     """Yield what is wrong with a template of a definition, each under its place."""
     # Of the case data only what is declared can ever have a value.
     readable = (VARIABLES - {_DATA}) | {f"{_DATA}.{field}" for field in definition.data}
+    if not isinstance(definition, TasksDefinition):
+        readable -= {_THREAD}  # a case of states has one thread only, whose data is the case's
     for problem in check_template(source, readable):
         yield Problem(f"{place}.{problem.part}", f"line {problem.line}: {problem.text}")

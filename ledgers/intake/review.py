@@ -22,7 +22,7 @@ from contracts.errors import (
     RowHasNoMail,
     StartRefused,
 )
-from ledgers.casework.door import OWN_PREFIX
+from ledgers.casework.event_types import OWN_PREFIX
 from ledgers.intake import rereading, routing
 from ledgers.intake.known import Lookup
 from ledgers.intake.lookup import find_case, mailbox_facts, newest_versions

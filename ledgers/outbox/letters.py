@@ -305,6 +305,7 @@ def _variables(request: SendRequest, facts: Facts, account: Account) -> Mapping[
         },
         address=account.address,
         event=request.event,
+        thread=request.thread,
     )
 
 
@@ -316,6 +317,7 @@ def variables(
     message: Mapping[str, Json],
     address: str,
     event: Mapping[str, Json],
+    thread: Mapping[str, Json],
 ) -> Mapping[str, Json]:
     """Return what templates read (`templates.VARIABLES`); previews fill in the same."""
     return {
@@ -323,4 +325,5 @@ def variables(
         "message": dict(message),
         "mailbox": {"address": address},
         "event": dict(event),
+        "thread": dict(thread),
     }

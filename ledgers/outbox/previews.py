@@ -35,7 +35,7 @@ SAMPLE_MESSAGE: Mapping[str, Json] = {
 class Wanted:
     """What to fill in: a template as it is stored, or `source`, with a case's facts.
 
-    `data`, `message` and `event` stand in for the case's, or add to them.
+    `data`, `message`, `event` and `thread` stand in for the case's, or add to them.
     """
 
     definition: str
@@ -46,6 +46,7 @@ class Wanted:
     data: Mapping[str, Json] = field(default_factory=dict)
     message: Mapping[str, Json] = field(default_factory=dict)
     event: Mapping[str, Json] = field(default_factory=dict)
+    thread: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,7 @@ async def _facts(
             message={**SAMPLE_MESSAGE, **wanted.message},
             address=SAMPLE_ADDRESS,
             event=wanted.event,
+            thread=wanted.thread,
         )
     query = (
         select(Case.initial_data, Case.snapshot, Case.label, Case.customer, Case.subject)
@@ -151,6 +153,7 @@ async def _facts(
         message={**message, **wanted.message},
         address=case.address or SAMPLE_ADDRESS,
         event=wanted.event,
+        thread=wanted.thread,
     )
 
 

@@ -56,10 +56,11 @@ VARIABLES = frozenset(
         "message.text",
         "mailbox.address",
         "event",
+        "thread",
     }
 )
 """What templates may read: these and what lies under them."""
-_TEXTS = VARIABLES - {"case.data", "event"}
+_TEXTS = VARIABLES - {"case.data", "event", "thread"}
 
 _SUBJECT_MAX_CHARS = 10_000
 _OUTPUT_MAX_CHARS = 400_000

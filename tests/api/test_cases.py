@@ -4,12 +4,12 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import insert, select, update
 
 from contracts.clock import utc_now
 from contracts.ids import new_case_id
 from contracts.steps import Snapshot
-from store.tables import Case, CaseStatus, Message, TraceEntry
+from store.tables import Case, CaseStatus, Intake, Message, TraceEntry
 from tests.api.conftest import Api, assert_problem
 
 URL = "/api/v1/cases"
@@ -114,6 +114,31 @@ async def test_events_that_only_everpost_sends_are_refused(
     assert_problem(answer, 422, "event-type-reserved")
 
 
+async def test_an_event_that_nothing_ever_waits_for_is_refused_and_not_stored(
+    api: Api, question: str
+) -> None:
+    case_id = await started(api)
+    url = f"{URL}/{case_id}/events"
+    answer = await api.ask("POST", url, {"id": "e-1", "type": "anwsered"})
+    assert_problem(answer, 422, "event-type-unknown")
+    assert "It waits for answered." in answer.json()["detail"]
+    assert answer.json()["problems"] == [
+        {"place": "type", "message": "nothing ever waits for this type", "suggestion": "answered"}
+    ]
+    rows = (await api.ask("GET", f"/api/v1/ledger/rows?case={case_id}")).json()["items"]
+    assert "anwsered" not in str(rows)
+    # The id is free: nothing was kept under it.
+    assert (await api.ask("POST", url, {"id": "e-1", "type": "answered"})).status_code == 202
+
+
+async def test_that_a_person_has_taken_over_may_be_said_of_any_case(
+    api: Api, question: str
+) -> None:
+    url = f"{URL}/{await started(api)}/events"
+    answer = await api.ask("POST", url, {"id": "e-1", "type": "taken_over"})
+    assert answer.status_code == 202
+
+
 async def test_an_event_that_would_bloat_the_history_is_refused(api: Api, question: str) -> None:
     url = f"{URL}/{await started(api)}/events"
     event = {"id": "e-1", "type": "answered", "data": {"text": "x" * 70_000}}
@@ -134,6 +159,41 @@ async def test_cancelling_is_accepted_and_again_the_same(api: Api, question: str
     first, again = await api.ask("POST", url), await api.ask("POST", url)
     assert (first.status_code, again.status_code) == (202, 202)
     assert again.json() == {"row": first.json()["row"], "duplicate": True}
+
+
+async def test_why_a_case_is_cancelled_goes_with_it(api: Api, question: str) -> None:
+    url = f"{URL}/{await started(api)}/cancel"
+    assert (await api.ask("POST", url, {"reason": "a test"})).status_code == 202
+    async with api.services.database.read() as connection:
+        query = select(Intake.event).where(Intake.event_type == "everpost.cancel")
+        assert await connection.scalar(query) == {"by": "admin", "reason": "a test"}
+    wrong = await api.ask("POST", url, {"reason": "two\nlines"})
+    assert_problem(wrong, 422, "request-invalid")
+
+
+async def test_only_a_parked_case_is_resumed(api: Api, question: str) -> None:
+    url = f"{URL}/{await started(api)}/resume"
+    answer = await api.ask("POST", url)
+    assert_problem(answer, 409, "case-not-parked")
+    assert "not parked" in answer.json()["detail"]
+    assert_problem(await api.ask("POST", f"{URL}/nothing/resume"), 404, "case-not-found")
+    assert_problem(await api.ask("POST", url, tenant="other"), 404, "case-not-found")
+
+
+async def test_resuming_is_accepted_while_temporal_is_down_and_again_the_same(
+    api: Api, question: str
+) -> None:
+    case_id = await started(api)
+    await _record(api, case_id, Snapshot(revision=3, status="open", states=[], parked="a loop"))
+    api.services.door.answer_within = timedelta(0)
+    url = f"{URL}/{case_id}/resume"
+    first, again = await api.ask("POST", url), await api.ask("POST", url)
+    assert (first.status_code, first.json()["applied"], first.json()["duplicate"]) == (
+        202,
+        False,
+        False,
+    )
+    assert again.json() == first.json() | {"duplicate": True}
 
 
 async def test_a_case_shows_its_newest_step_with_mails_and_trace(api: Api, question: str) -> None:

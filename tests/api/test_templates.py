@@ -220,3 +220,32 @@ async def test_another_tenants_case_and_definition_are_not_there(api: Api, refun
     where = "/api/v1/workflows/refund/templates/plain/preview"
     answer = await api.ask("POST", where, {"case_id": CASE_ID}, "other")
     assert_problem(answer, 404, "definition-not-found")
+
+
+async def test_a_template_of_a_net_is_filled_in_with_what_its_thread_holds(api: Api) -> None:
+    ask = {"notify": {"to": "thread.item", "template": "asked"}}
+    spec = {
+        "id": "ask",
+        "starts": ["api"],
+        "templates": {"asked": {"text": "You are number {{ thread.number }}, {{ thread.item }}."}},
+        "start": "ask",
+        "tasks": {"ask": {"instances": {"count": 2}, "do": [ask], "to": ["done"]}},
+        "conditions": {"done": {"final": True}},
+    }
+    registered = await api.ask("POST", "/api/v1/workflows?force=true", {"spec": spec})
+    assert registered.status_code == 201, registered.text
+    url = "/api/v1/workflows/ask/templates/asked/preview"
+    body = {"thread": {"number": 2, "item": "first@customer.test"}}
+    told = (await api.ask("POST", url, body)).json()
+    assert (told["text"], told["problems"]) == ("You are number 2, first@customer.test.", [])
+    [problem] = (await api.ask("POST", url, {})).json()["problems"]
+    assert "thread.number, which has no value" in problem["message"]
+
+
+async def test_a_template_of_states_can_not_read_a_thread(api: Api) -> None:
+    templates = {"plain": {"text": "Number {{ thread.number }}"}}
+    answer = await api.ask("POST", "/api/v1/workflows", {"spec": {**SPEC, "templates": templates}})
+    assert_problem(answer, 422, "definition-invalid")
+    [problem] = answer.json()["problems"]
+    assert problem["place"] == "templates.plain.text"
+    assert "there is no variable 'thread.number'" in problem["message"]

@@ -445,3 +445,11 @@ def test_a_broken_definition_is_refused_or_good_and_never_a_crash(written: Any) 
         return
     assert refused.problems
     assert str(refused)
+
+
+def test_a_definition_with_more_patterns_than_can_be_compiled_is_refused_at_once() -> None:
+    leaf = {"field": "event.subject", "op": "matches", "value": "a"}
+    rules = [{"event": "email", "when": leaf, "to": "done"}] * 501
+    spec = {"id": "x", "start": "open", "states": {"open": {"on": rules}, "done": {"final": True}}}
+    with pytest.raises(DefinitionInvalid, match="more than 500 patterns"):
+        parse_definition(spec)

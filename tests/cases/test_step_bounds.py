@@ -36,6 +36,37 @@ def test_what_a_short_value_holds_costs_a_loop_nothing() -> None:
     assert "firings" in (step.state.reason or "")
 
 
+_HEAVY = "a.{1000}b"  # eight thousand instructions
+
+
+def test_a_loop_whose_guard_searches_long_texts_for_a_large_pattern_is_parked_for_that() -> None:
+    leaf = {"field": "event.value", "op": "matches", "value": _HEAVY}
+    ways = [{"to": "done", "when": leaf}, {"to": "turn", "when": _ALWAYS}, "done"]
+    net = _net({"turn": {"join": "xor", "split": "xor", "to": ways}})
+    step = engine.start(net, {}, NOW, Event("1", "email", NOW, {"value": "a" * 4_000}))
+    assert "looked at" in (step.state.reason or "")
+
+
+@pytest.mark.parametrize(
+    ("fields", "data"),
+    [
+        ({"large": {"type": "array"}}, {"large": ["x" * 10] * 4_000}),
+        ({"to": {"type": "string", "pattern": _HEAVY}}, {}),
+    ],
+    ids=["much data", "a large pattern"],
+)
+def test_a_loop_that_sets_data_which_takes_long_to_check_is_parked_for_that(
+    fields: dict[str, Any], data: dict[str, Any]
+) -> None:
+    ways = [{"to": "done", "when": {"field": "event.none", "op": "exists"}}, "turn"]
+    turn = {"join": "xor", "split": "xor", "to": ways}
+    turn["do"] = [{"set": {"to": {"from": "data.text"}}}]
+    fields = {"to": {"type": "string"}, "text": {"type": "string"}, **fields}
+    net = _net({"turn": turn}, fields)
+    step = engine.start(net, {"text": "a" * 4_000, **data}, NOW)
+    assert "looked at" in (step.state.reason or "")
+
+
 def test_events_that_have_waited_share_what_one_step_is_granted() -> None:
     names = [f"task{number}" for number in range(900)]
     tasks: dict[str, Any] = {name: {"to": [following]} for name, following in pairwise(names)}
@@ -64,12 +95,17 @@ def test_a_step_that_asks_for_more_than_a_case_can_see_through_is_parked(
     assert step.commands == ()
 
 
-def _net(tasks: dict[str, Any], start: str | None = None, **conditions: Any) -> Net:
+def _net(
+    tasks: dict[str, Any],
+    fields: dict[str, Any] | None = None,
+    start: str | None = None,
+    **conditions: Any,
+) -> Net:
     return compile_net(
         parse_definition(
             {
                 "id": "large",
-                "data": {"text": {"type": "string"}},
+                "data": fields or {"text": {"type": "string"}},
                 "teams": {"leads": ["leads@everpost.test"]},
                 "templates": {"told": {"subject": "told", "text": "Told."}},
                 "start": start or next(iter(tasks)),

@@ -186,7 +186,7 @@ def test_such_a_loop_parks_the_case_also_when_an_action_ends_in_it() -> None:
     while case.state.status is CaseStatus.OPEN:
         case.end(case.performs[-1])
     assert "threads are nested more than" in (case.state.reason or "")
-    assert case.trace[-2].notes == ["action 0 ended: done"]
+    assert case.trace[-2].notes == ["action 0 ended: done; kept until the case is resumed"]
 
 
 @pytest.mark.parametrize("join", [Join.ANY, Join.OR, Join.PARTIAL])

@@ -4,6 +4,7 @@ import stat
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -312,6 +313,47 @@ def test_data_that_is_no_json_object_is_refused_before_anything_is_sent(
 def test_cancel_asks_the_api_to_cancel(logged_in: SmallApi) -> None:
     logged_in.answers["POST /api/v1/cases/c1/cancel"] = (202, None)
     assert everpost("cases", "cancel", "c1") == (0, "Case c1 is being cancelled.\n")
+    everpost("cases", "cancel", "c1", "--reason", "a test")
+    assert logged_in.bodies == [None, {"reason": "a test"}]
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "said"),
+    [
+        ({"applied": True, "parked": None, "status": "open"}, 0, "Case c1 goes on."),
+        ({"applied": True, "parked": None, "status": "closed"}, 0, "Case c1 has ended."),
+        ({"applied": True, "parked": "a \x1b[1mloop", "status": "open"}, 1, "parked again: a"),
+        ({"applied": False, "parked": "a loop", "status": "open"}, 1, "has not gone on yet"),
+    ],
+)
+def test_resume_says_what_came_of_it(
+    logged_in: SmallApi, answer: dict[str, Any], code: int, said: str
+) -> None:
+    logged_in.answers["POST /api/v1/cases/c1/resume"] = (202, answer)
+    ended, output = everpost("cases", "resume", "c1")
+    assert (ended, said in output, "\x1b" in output) == (code, True, False)
+
+
+def test_a_case_that_is_not_parked_is_told_as_such(logged_in: SmallApi) -> None:
+    problem = {"type": "/problems/case-not-parked", "title": "The case is not parked"}
+    logged_in.answers["POST /api/v1/cases/c1/resume"] = (409, problem)
+    code, output = everpost("cases", "resume", "c1")
+    assert (code, output.startswith("The case is not parked: nothing was done.")) == (1, True)
+
+
+def test_why_says_who_let_a_case_go_on_or_cancelled_it(logged_in: SmallApi) -> None:
+    entries = [
+        {"kind": "resumed", "by": "admin"},
+        {"kind": "cancelled", "by": "admin", "reason": "it loops", "withdrawn": ["ask [3]"]},
+    ]
+    items = [{"seq": n, "at": "2026-11-21T02:32:42Z", "entry": e} for n, e in enumerate(entries)]
+    logged_in.answers["GET /api/v1/cases/c1/trace"] = (200, {"items": items})
+    _, output = everpost("cases", "why", "c1")
+    lines = [line.strip() for line in output.splitlines()]
+    assert lines[0].endswith("a person let the parked case go on")
+    assert lines[2].endswith("the case was cancelled")
+    assert lines[1::2][:2] == ["by: admin", "by: admin"]
+    assert lines[4:] == ["reason: it loops", "withdrawn: ask [3]"]
 
 
 def test_a_refusal_names_the_places_that_are_wrong(logged_in: SmallApi, tmp_path: Path) -> None:

@@ -21,6 +21,8 @@ SUPPORT: dict[str, Any] = {
                     "do": [{"reply": {"template": "acknowledged", "to": "x@y.test"}}],
                 },
                 {"event": "close", "to": "closed"},
+                {"event": "paid"},
+                {"event": "refunded"},
             ],
             "deadlines": [
                 {"after": "3 days", "do": [{"notify": {"team": "leads", "template": "overdue"}}]},

@@ -98,9 +98,9 @@ async def test_a_case_that_waits_for_more_comes_back_open_and_goes_on_later(
 
 
 async def test_events_after_the_end_are_named_and_not_sent(patterns_api: PatternsApi) -> None:
-    answer = await patterns_api.execute(1, events=["packed", "shipped", "more", "yet_more"])
+    answer = await patterns_api.execute(1, events=["packed", "shipped", "packed", "shipped"])
     assert answer["status"] == "closed"
-    assert answer["events_left"] == ["more", "yet_more"]
+    assert answer["events_left"] == ["packed", "shipped"]
 
 
 async def test_a_pattern_is_registered_once(patterns_api: PatternsApi) -> None:
@@ -201,10 +201,23 @@ async def test_without_a_login_nothing_is_shown_or_run(patterns_api: PatternsApi
 async def test_an_event_that_nothing_takes_is_named_with_the_reason(
     patterns_api: PatternsApi,
 ) -> None:
-    answer = await patterns_api.execute(1, events=["packed", "typo"])
+    answer = await patterns_api.execute(1, events=["packed", "packed"])
     assert answer["events_fed"] == [
         {"event": "packed", "taken": True},
-        {"event": "typo", "taken": False},
+        {"event": "packed", "taken": False},
     ]
     assert answer["running"] == ["ship"]
-    assert [event["why"] for event in answer["kept"]] == [["no task waits for typo"]]
+    assert [event["why"] for event in answer["kept"]] == [["pack: is not running"]]
+
+
+async def test_an_event_that_the_pattern_never_waits_for_is_refused_before_a_case_is_opened(
+    patterns_api: PatternsApi,
+) -> None:
+    before = (await patterns_api.ask("GET", "/cases")).json()
+    body = {"variables": {"events": ["packed", "shiped"]}}
+    answer = await patterns_api.ask("POST", "/patterns/1/execute", body)
+    assert answer.status_code == 422, answer.text
+    problem = answer.json()
+    assert problem["type"] == "/problems/event-type-unknown"
+    assert problem["problems"][0]["suggestion"] == "shipped"
+    assert (await patterns_api.ask("GET", "/cases")).json() == before

@@ -42,7 +42,16 @@ from store.blobs import Blobs
 from store.database import Database
 from store.migrate import migrate
 from store.secrets import SecretBox
-from store.tables import Case, DefinitionVersion, Intake, Mailbox, MailboxStatus, Outbox, TraceEntry
+from store.tables import (
+    Case,
+    DefinitionVersion,
+    Intake,
+    IntakeState,
+    Mailbox,
+    MailboxStatus,
+    Outbox,
+    TraceEntry,
+)
 from tests.servers.smtp_sink import SmtpSink
 from workers.parts import Parts
 from workers.run import cases_worker, llm_worker
@@ -251,15 +260,28 @@ class Office:
                     return found[0]
                 await asyncio.sleep(0.02)
 
+    async def send_unheard(self, case_id: str, data: dict[str, Any]) -> None:
+        """Have a case take an event that it never waits for; the door refuses such today."""
+        now = utc_now()
+        event = {"external_id": secrets.token_hex(8), "event_type": "unheard", "event": data}
+        times = {"seen_at": now, "received_at": now, "due_at": now + timedelta(seconds=30)}
+        row = {"tenant": self.tenant, "source": "api", "case_id": case_id, "attempts": 0}
+        async with self.parts.database.write() as connection:
+            inserted = await connection.execute(
+                insert(Intake)
+                .values(**row, **event, **times, state=IntakeState.ROUTED)
+                .returning(Intake.id)
+            )
+            row_id = int(inserted.scalar_one())
+        await self.parts.delivery.deliver(self.tenant, [row_id])
+        await self.until_intake(row_id, "applied")
+
     async def continue_as_new(self, case_id: str, seconds: float = 20) -> Carried:
         """Send a case what it does not wait for until it has; return what it took along."""
         first_run = (await self.workflow(case_id).describe()).run_id
         async with asyncio.timeout(seconds):
-            number = 0
             while True:
-                number += 1
-                accepted = await self.door.accept(self.tenant, case_id, f"{number}", "filler", {})
-                await self.until_intake(accepted.event_id, "applied")
+                await self.send_unheard(case_id, {})
                 run = await self.workflow(case_id).describe()
                 if run.run_id != first_run:
                     return await self._carried(run.id, run.run_id)

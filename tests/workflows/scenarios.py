@@ -338,6 +338,16 @@ async def parked_by_a_fault(desk: Office) -> str:
     return desk.workflow(case_id).id
 
 
+async def resumed_after_a_fault(desk: Office) -> str:
+    """A case that a fault has parked, and a person lets go on; the fault comes once more."""
+    case_id = (await parked_by_a_fault(desk)).rpartition("/")[2]
+    with patch.object(engine, "resume", side_effect=KeyError("place")):
+        await desk.door.resume(desk.tenant, case_id, "admin")
+    await desk.door.resume(desk.tenant, case_id, "admin")
+    await desk.workflow(case_id).result()
+    return desk.workflow(case_id).id
+
+
 async def _family(desk: Office, spec: dict[str, Any]) -> tuple[str, str]:
     """Return a case that runs a sub-case, and the sub-case."""
     await desk.register(spec)
@@ -437,4 +447,5 @@ SCENARIOS: tuple[Scenario, ...] = (
     was_withdrawn,
     undid_what_was_done,
     parked_by_a_fault,
+    resumed_after_a_fault,
 )

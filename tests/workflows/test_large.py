@@ -22,11 +22,9 @@ async def test_waiting_events_of_several_megabytes_survive_continue_as_new(desk:
     await desk.start_workers()
     case_id = await desk.receive(customer_mail(CUSTOMER, ADDRESS, "Decide", "Please"))
     await desk.until_state(case_id, "deciding")
-    for number in range(60):
+    for _ in range(60):
         data: dict[str, Json] = {"text": "x" * 60_000}
-        accepted = await desk.door.accept(desk.tenant, case_id, f"{number}", "other", data)
-        await desk.door.settle()
-        await desk.until_intake(accepted.event_id, "applied")
+        await desk.send_unheard(case_id, data)
     await desk.door.accept(desk.tenant, case_id, "decision", "decide", {})
     assert await asyncio.wait_for(desk.workflow(case_id).result(), 20) == "closed"
 

@@ -1,5 +1,6 @@
 """Nets of tasks and conditions as real cases: what is at once, what is undone, what it costs."""
 
+from email import message_from_bytes, policy
 from typing import Any
 
 import pytest
@@ -103,6 +104,27 @@ async def test_a_loop_that_only_routes_parks_the_case_with_the_reason(desk: Offi
     view = await desk.snapshot(case_id)
     assert view is not None
     assert "firings in one step" in (view.parked or "")
+
+
+async def test_each_instance_writes_to_its_own_item_and_says_which_it_is(desk: Office) -> None:
+    people = ["first@customer.test", "second@customer.test"]
+    tell = {"notify": {"to": "thread.item", "template": "asked"}, "block": True}
+    spec = _net({"tell": {"instances": {"over": "data.people"}, "do": [tell], "to": ["done"]}})
+    spec["data"] = {"people": {"type": "array", "default": people}}
+    asked = {"subject": "asked", "text": "You are {{ thread.item }}, number {{ thread.number }}."}
+    spec["templates"] |= {"asked": asked}
+    await desk.start_workers()
+    case_id = await _started(desk, spec)
+    assert await desk.workflow(case_id).result() == "closed"
+    assert sorted((mail.recipients, _words(mail.raw)) for mail in desk.sink.mails) == [
+        ((person,), f"You are {person}, number {number}.")
+        for number, person in enumerate(people, 1)
+    ]
+
+
+def _words(raw: bytes) -> str:
+    body = message_from_bytes(raw, policy=policy.default).get_body(("plain",))
+    return "" if body is None else str(body.get_content()).strip()
 
 
 _ALWAYS = {"field": "event.type", "op": "exists"}
