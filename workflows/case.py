@@ -45,6 +45,8 @@ DRAIN = timedelta(seconds=30)
 STEPS_A_RECORD = 50
 # Cases that began before deadlines waited for their mailbox take it up where they are.
 READS_FIRST = "deadlines wait for their mailbox"
+# Runs in which a cancel waited for room, as every event did, go on as they did.
+CANCELS_GO_FIRST = "a cancel needs no room"
 
 
 @workflow.defn(name=CASE_WORKFLOW, failure_exception_types=[CaseError])
@@ -74,6 +76,7 @@ class CaseWorkflow:
         self._watermark = Watermark(start, self._seen.__contains__)
         self._timer = DeadlineTimer()
         self._cancelled = False
+        self._cancels_queue = False
         self._withdrawn = carried.withdrawn if carried else False
 
     @workflow.signal(name=TAKE_SIGNAL)
@@ -162,9 +165,17 @@ class CaseWorkflow:
 
     def _may_take(self) -> bool:
         """Tell whether the next event can be taken now, which a deadline may come before."""
-        if not self._inbox or not self._actions.has_room:
+        if not self._inbox:
             return False
+        if not self._actions.has_room:
+            return self._cancel_out_of_turn() is not None
         return self._watermark.lets_by(self._inbox[0].at)
+
+    def _cancel_out_of_turn(self) -> CaseEvent | None:
+        """Return the cancel that comes to a case which has no room for events; it asks for none."""
+        if self._actions.has_room or self._cancels_queue:
+            return None
+        return next((event for event in self._inbox if event.type == CANCEL_EVENT), None)
 
     def _is_due(self) -> bool:
         return self._timer.is_over and not self._watermark.is_asking
@@ -194,12 +205,21 @@ class CaseWorkflow:
             )
             if self._actions.endings:
                 self._step(self._actions.endings.popleft())
+            elif cancel := self._cancel_out_of_turn():
+                self._let_go_first(cancel)
             elif in_time and self._actions.has_room:
                 self._take_event(self._inbox.popleft())
             elif due is not None and is_due and self._may_fire(due):
                 self._pass_time(due)
             else:
                 return
+
+    def _let_go_first(self, cancel: CaseEvent) -> None:
+        if workflow.patched(CANCELS_GO_FIRST):
+            self._inbox.remove(cancel)
+            self._take_event(cancel)
+        else:
+            self._cancels_queue = True
 
     def _take_event(self, event: CaseEvent) -> None:
         self._records.applied.append(event.id)

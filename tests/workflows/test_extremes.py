@@ -7,8 +7,9 @@ from temporalio.api.enums.v1 import EventType
 
 from ledgers.casework import subcases
 from tests.product.mails import customer_mail
+from tests.servers.smtp_sink import Fault
 from tests.workflows.office import ADDRESS, Office
-from workflows import slots
+from workflows import actions, slots
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -105,6 +106,20 @@ async def test_sub_cases_that_were_being_started_when_the_worker_died_are_starte
     assert await desk.workflow(case_id).result() == "cancelled"
     for child in children:
         await desk.until_status(child, "cancelled")
+
+
+async def test_a_case_that_has_no_room_for_events_can_be_cancelled(
+    desk: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slots, "UNDER_WAY", 2)
+    monkeypatch.setattr(actions, "UNDER_WAY", 2)
+    desk.sink.script.extend([Fault.MAIL_LATER] * 100)  # and so each mail stays under way
+    await desk.start_workers()
+    case_id = await _started(desk, _net({"each": {"instances": {"count": 3}, "do": [_TELL]}}))
+    await desk.until_state(case_id, "wait")
+    await desk.door.cancel(desk.tenant, case_id, "admin")
+    await desk.until_status(case_id, "cancelled")
+    await desk.workflow(case_id).terminate()
 
 
 def _net(tasks: dict[str, Any]) -> dict[str, Any]:
