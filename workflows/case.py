@@ -1,6 +1,5 @@
 """The case workflow: a driver of the core, which turns its commands into activities and timers."""
 
-from collections import deque
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -32,6 +31,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import views
     from workflows.actions import Actions
     from workflows.core import Core
+    from workflows.inbox import Inbox
     from workflows.inputs import event_of, input_of
     from workflows.records import Records
     from workflows.subcases import tell_parent
@@ -69,11 +69,10 @@ class CaseWorkflow:
         self._core = Core(net, load_state(net, carried.core) if carried is not None else None)
         self._records = Records(start)
         self._actions = Actions(start, pinned, self._records)
-        self._inbox: deque[CaseEvent] = deque(carried.inbox if carried else ())
-        self._seen: dict[int, None] = dict.fromkeys(
-            carried.seen if carried else (start.opening.id,)
+        self._inbox = Inbox(
+            carried.inbox if carried else (), carried.seen if carried else (start.opening.id,)
         )
-        self._watermark = Watermark(start, self._seen.__contains__)
+        self._watermark = Watermark(start, self._inbox.has_had)
         self._timer = DeadlineTimer()
         self._cancelled = False
         self._cancels_queue = False
@@ -82,13 +81,7 @@ class CaseWorkflow:
     @workflow.signal(name=TAKE_SIGNAL)
     def take(self, events: list[CaseEvent]) -> None:
         """Take events; one that came before is the same one, and is only acknowledged again."""
-        for event in events:
-            if event.id not in self._seen:
-                self._seen[event.id] = None
-                self._inbox.append(event)
-            elif all(event.id != queued.id for queued in self._inbox):
-                self._records.applied.append(event.id)
-        self._inbox = deque(sorted(self._inbox, key=lambda event: (event.at, event.id)))
+        self._records.applied += self._inbox.put(events)
 
     @workflow.signal(name=SUBCASE_ENDED_SIGNAL)
     def subcase_ended(self, ended: SubcaseEnded) -> None:
@@ -132,10 +125,10 @@ class CaseWorkflow:
     def _begin_again(self, policy: ClosedPolicy) -> None:
         """Let the mail wake the closed case that starts this run, unless the case has had it."""
         mail = self._start.opening
-        if mail.id in self._seen:
+        if self._inbox.has_had(mail.id):
             self._records.applied.append(mail.id)
             return
-        self._seen[mail.id] = None
+        self._inbox.note(mail.id)
         self._wake(policy, mail)
 
     def _wake(self, policy: ClosedPolicy, mail: CaseEvent) -> None:
@@ -165,17 +158,16 @@ class CaseWorkflow:
 
     def _may_take(self) -> bool:
         """Tell whether the next event can be taken now, which a deadline may come before."""
-        if not self._inbox:
-            return False
         if not self._actions.has_room:
             return self._cancel_out_of_turn() is not None
-        return self._watermark.lets_by(self._inbox[0].at)
+        first = self._inbox.first
+        return first is not None and self._watermark.lets_by(first.at)
 
     def _cancel_out_of_turn(self) -> CaseEvent | None:
         """Return the cancel that comes to a case which has no room for events; it asks for none."""
         if self._actions.has_room or self._cancels_queue:
             return None
-        return next((event for event in self._inbox if event.type == CANCEL_EVENT), None)
+        return self._inbox.first_of(CANCEL_EVENT)
 
     def _is_due(self) -> bool:
         return self._timer.is_over and not self._watermark.is_asking
@@ -197,18 +189,16 @@ class CaseWorkflow:
                 return
             due = self._core.next_due
             is_due = due is not None and due <= workflow.now()
-            in_time = self._inbox and (
-                due is None
-                or self._inbox[0].at <= due
-                or not is_due
-                or self._watermark.waits_until == due
+            first = self._inbox.first
+            in_time = first is not None and (
+                due is None or first.at <= due or not is_due or self._watermark.waits_until == due
             )
             if self._actions.endings:
                 self._step(self._actions.endings.popleft())
             elif cancel := self._cancel_out_of_turn():
                 self._let_go_first(cancel)
             elif in_time and self._actions.has_room:
-                self._take_event(self._inbox.popleft())
+                self._take_event(self._inbox.take_first())
             elif due is not None and is_due and self._may_fire(due):
                 self._pass_time(due)
             else:
@@ -216,7 +206,7 @@ class CaseWorkflow:
 
     def _let_go_first(self, cancel: CaseEvent) -> None:
         if workflow.patched(CANCELS_GO_FIRST):
-            self._inbox.remove(cancel)
+            self._inbox.take(cancel)
             self._take_event(cancel)
         else:
             self._cancels_queue = True
@@ -346,23 +336,23 @@ class CaseWorkflow:
         if not self._is_woken:
             return False
         self._actions.let_go()
-        self._wake(self._after_close, self._inbox.popleft())
+        self._wake(self._after_close, self._inbox.take_first())
         return True
 
     @property
     def _has_to_finish(self) -> bool:
-        unused = any(map(self._is_unused, self._inbox))
+        unused = self._inbox.has_any(self._is_unused)
         return unused or bool(self._actions.tasks or self._actions.has_news)
 
     @property
     def _is_woken(self) -> bool:
         """Whether a mail is there to wake the case, which is all that its inbox holds by now."""
-        return bool(self._inbox) and self._actions.has_room
+        return self._inbox.first is not None and self._actions.has_room
 
     def _has_news_after_end(self) -> bool:
         # A notice ends without a word: the last task's end counts by itself.
         heard = self._actions.has_news or not self._actions.tasks
-        return heard or self._is_woken or any(map(self._is_unused, self._inbox))
+        return heard or self._is_woken or self._inbox.has_any(self._is_unused)
 
     def _stop_waiting(self) -> None:
         self._watermark.stop()
@@ -374,24 +364,17 @@ class CaseWorkflow:
         waiting = [row for row in rows if row is not None]
         self._core.forget_waiting()
         while True:
-            returned = waiting + self._take_unused()
+            returned = waiting + self._inbox.take_all(self._is_unused)
             waiting = []
             if self._may_wake:
                 # What comes again is to wake the case; it is not one that the case has had.
-                for row in returned:
-                    self._seen.pop(row, None)
+                self._inbox.forget(returned)
             record = self._take_record(returned)
             if record is not None:
                 await self._record(record)
             self._actions.send(self._actions.take_new())
-            if not any(map(self._is_unused, self._inbox)):
+            if not self._inbox.has_any(self._is_unused):
                 return
-
-    def _take_unused(self) -> list[int]:
-        """Empty the inbox but for the mails that wake the case; return the rows taken out."""
-        unused = [event.id for event in self._inbox if self._is_unused(event)]
-        self._inbox = deque(event for event in self._inbox if not self._is_unused(event))
-        return unused
 
     def _is_unused(self, event: CaseEvent) -> bool:
         return event.type != EMAIL or not self._may_wake
@@ -427,8 +410,8 @@ class CaseWorkflow:
             core=views.json_of(dump_state(self._core.state)),
             revision=self._records.revision,
             trace_seq=self._records.trace_seq,
-            inbox=list(self._inbox),
-            seen=list(self._seen),
+            inbox=list(self._inbox.waiting),
+            seen=list(self._inbox.seen),
             reading_since=self._watermark.since,
             sends=self._actions.sends,
             classifications=self._actions.classifications,
