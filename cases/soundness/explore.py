@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from cases.net import Join, Net, Task, Trigger
+from cases.soundness.again import SecondEnds
 from cases.soundness.certain import Search, Way, certain_ways, is_certain
-from cases.soundness.moves import Marking, Moves
+from cases.soundness.moves import Marking, Moves, holds
 from cases.soundness.telling import Problem, dead_tasks, finding_at
 from cases.soundness.verdict import Finding, FindingKind, Report, Severity, verdict_of
 
@@ -60,10 +61,11 @@ def check_net(
     if net.reopens_in is not None:
         starts.append(moves.start(net.reopens_in))
     seen = _explored(moves, growth, starts, max_markings, still_time)
-    findings = list(_findings(moves, seen))
+    again = SecondEnds(moves, max_markings, still_time)
+    findings = list(_findings(moves, seen, again))
     possible = frozenset((one.kind, one.severity) for one in findings if one.possible)
     if possible:
-        problems = _problems(moves, seen)
+        problems = _problems(moves, seen, again)
         search = Search(problems, possible, max_markings, still_time, growth.is_endless)
         ways = certain_ways(moves, search, starts)
         findings = [_made_certain(moves, one, ways) for one in findings]
@@ -179,7 +181,7 @@ def _is_monotone(net: Net) -> bool:
 
     What fires by itself goes before what comes from outside, so it may clear away what is more.
     """
-    triggered = [e.task.trigger is not Trigger.NONE or bool(e.task.actions) for e in net.tasks]
+    triggered = [e.task.trigger is not Trigger.NONE or holds(e.task) for e in net.tasks]
     return not net.locks and all(triggered) == any(triggered) and not any(
         e.task.cancel_places or e.task.cancel_tasks or e.task.join not in (Join.ALL, Join.ANY)
         or e.task.complete_tasks or e.task.instances is not None
@@ -196,14 +198,14 @@ def _first_grown(seen: _Seen, marking: Marking) -> Marking:
     return found
 
 
-def _findings(moves: Moves, seen: _Seen) -> Iterator[Finding]:
+def _findings(moves: Moves, seen: _Seen, again: SecondEnds) -> Iterator[Finding]:
     if seen.grown is not None:
         seen.complete = False
         marking, way = seen.grown
         yield _found(moves, (FindingKind.UNBOUNDEDNESS, Severity.ERROR), marking, way)
         return
     told: set[Problem] = set()
-    for marking, problems in _problems(moves, seen).items():
+    for marking, problems in _problems(moves, seen, again).items():
         for problem in problems:
             if problem not in told:
                 told.add(problem)
@@ -224,7 +226,7 @@ def _is_unseen_watch(running: frozenset[str], task: Task) -> bool:
     return task.watches is not None and task.watches not in running
 
 
-def _problems(moves: Moves, seen: _Seen) -> dict[Marking, tuple[Problem, ...]]:
+def _problems(moves: Moves, seen: _Seen, again: SecondEnds) -> dict[Marking, tuple[Problem, ...]]:
     """Return the markings that have a problem, the nearest of each first."""
     found: dict[Marking, list[Problem]] = {}
     if seen.grown is not None:
@@ -232,23 +234,28 @@ def _problems(moves: Moves, seen: _Seen) -> dict[Marking, tuple[Problem, ...]]:
     for marking in seen.stuck:
         kind = FindingKind.NO_WAY_OUT if moves.leads_nowhere(marking) else FindingKind.DEADLOCK
         found.setdefault(marking, []).append((kind, Severity.ERROR))
-    alive = moves.can_reach_an_end()
     for marking in dict.fromkeys(seen.closing):
-        severity = _left_behind(moves, alive, marking)
+        severity = _left_behind(moves, again, marking)
         if severity is not None:
             found.setdefault(marking, []).append((FindingKind.IMPROPER_COMPLETION, severity))
+    seen.complete = seen.complete and not again.is_spent
     if seen.complete:
         for marking in _endless(seen):
             found.setdefault(marking, []).append((FindingKind.LIVELOCK, Severity.ERROR))
     return {marking: tuple(problems) for marking, problems in found.items()}
 
 
-def _left_behind(moves: Moves, alive: frozenset[int], marking: Marking) -> Severity | None:
-    """Return how bad it is what an end leaves behind; the end coming twice is an error."""
-    left = [one for one in marking if one not in moves.final]
-    if len(left) == len(marking):  # closed by an action, or because nothing was left to do
+def _left_behind(moves: Moves, again: SecondEnds, marking: Marking) -> Severity | None:
+    """Return how bad it is what an end leaves behind, if anything.
+
+    That the end can come twice is an error. The rest is withdrawn when the case ends: tokens that
+    a join has only to take in, say, or branches that can't go on any more.
+    """
+    left = tuple(one for one in marking if one not in moves.final)
+    ends = len(marking) - len(left)
+    if ends == 0:  # closed by an action, or because nothing was left to do
         return None
-    if len(left) < len(marking) - 1 or any(one in alive for one in left):
+    if ends > 1 or again.may_come(left):
         return Severity.ERROR
     return Severity.WARNING if left else None
 

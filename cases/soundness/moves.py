@@ -131,7 +131,7 @@ class Moves:
     # What is numbered
 
     def _number_task(self, task: Task) -> None:
-        if self._seen and _holds(task):
+        if self._seen and holds(task):
             self._running[task.id] = self._size
             self._size += 1
         instances = task.instances
@@ -177,7 +177,7 @@ class Moves:
 
     def _comes_from_outside(self, task: Task) -> bool:
         """Tell whether a move waits for something: to start, or to end where only that is seen."""
-        return task.trigger is not Trigger.NONE or (_holds(task) and task.id not in self._running)
+        return task.trigger is not Trigger.NONE or (holds(task) and task.id not in self._running)
 
     def _is_free(self, task: Task, marking: Marking) -> bool:
         if task.id in self._passed and self._passed[task.id] in marking:
@@ -393,7 +393,7 @@ class Moves:
         return tuple(sorted(left))
 
 
-def _holds(task: Task) -> bool:
+def holds(task: Task) -> bool:
     """Tell whether a task runs for a while."""
     return (
         task.until is not None

@@ -70,9 +70,8 @@ def judge(transitions: Sequence[Transition]) -> Judgement:
         return Judgement(found, found)
     graph, fired = _graph(transitions)
     certain = _certainly_reached(transitions, graph)
-    ends = _leading_to_end(transitions)
     taken = {place for one in transitions for place in one.takes}
-    at = {marking: _problems_at(graph, marking, taken, ends) for marking in graph}
+    at = {marking: _problems_at(transitions, graph, marking, taken) for marking in graph}
     dead = {("dead_task", "error") for one in transitions if one.name not in fired}
     return Judgement(
         frozenset(dead.union(*at.values())),
@@ -81,12 +80,15 @@ def judge(transitions: Sequence[Transition]) -> Judgement:
 
 
 def _problems_at(
-    graph: Mapping[Marking, set[Marking]], marking: Marking, taken: set[str], ends: set[str]
+    transitions: Sequence[Transition],
+    graph: Mapping[Marking, set[Marking]],
+    marking: Marking,
+    taken: set[str],
 ) -> set[Problem]:
     tokens = dict(marking)
     if _over(marking):
-        left = set(tokens) - {"end"}
-        if tokens["end"] > 1 or left & ends:
+        left = frozenset((place, count) for place, count in marking if place != "end")
+        if tokens["end"] > 1 or any(map(_over, _graph(transitions, left)[0])):
             return {("improper_completion", "error")}
         return {("improper_completion", "warning")} if left else set()
     if not graph[marking]:
@@ -98,20 +100,13 @@ def _over(marking: Marking) -> bool:
     return "end" in dict(marking)
 
 
-def _leading_to_end(transitions: Sequence[Transition]) -> set[str]:
-    """Return the places from which some path leads to the end, whatever else it takes."""
-    found = {"end"}
-    while True:
-        more = {place for one in transitions if found & set(one.gives) for place in one.takes}
-        if more <= found:
-            return found - {"end"}
-        found |= more
-
-
-def _graph(transitions: Sequence[Transition]) -> tuple[dict[Marking, set[Marking]], set[str]]:
+def _graph(
+    transitions: Sequence[Transition], start: Marking = frozenset({("start", 1)})
+) -> tuple[dict[Marking, set[Marking]], set[str]]:
+    """Return what can be reached from a marking, each with what comes next, and what has fired."""
     graph: dict[Marking, set[Marking]] = {}
     fired: set[str] = set()
-    todo: list[Marking] = [frozenset({("start", 1)})]
+    todo = [start]
     while todo:
         marking = todo.pop()
         if marking in graph:

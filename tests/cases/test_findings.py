@@ -4,7 +4,7 @@ import pytest
 
 from cases.definitions import parse_definition
 from cases.soundness.findings import check_definition
-from cases.soundness.verdict import Finding, FindingKind, Soundness
+from cases.soundness.verdict import Finding, FindingKind, Severity, Soundness
 from cases.values import JSON
 
 Spec = dict[str, JSON]
@@ -333,3 +333,26 @@ def test_a_join_before_threads_begin_or_after_they_are_merged_is_no_finding() ->
     for side in ("left", "right"):
         del spec["conditions"][side]  # type: ignore[union-attr]  # a mapping
     assert check_definition(parse_definition(spec)).verdict is Soundness.SOUND
+
+
+@pytest.mark.parametrize("threshold", [1, 2])
+def test_what_a_partial_join_only_takes_in_brings_no_second_end(threshold: int) -> None:
+    names = ["a", "b", "c"]
+    written: JSON = {
+        "begin": {"to": names},
+        **{name: {"trigger": name, "to": ["first"]} for name in names},
+        "first": {"join": {"at_least": threshold}, "to": ["done"]},
+    }
+    spec = tasks(written, {"done": DONE}, start="begin")
+    assert check_definition(parse_definition(spec)).verdict is Soundness.SOUND
+    (late,) = found(spec, FindingKind.IMPROPER_COMPLETION)
+    assert late.severity is Severity.WARNING
+
+
+def test_two_branches_that_end_each_by_itself_bring_a_second_end() -> None:
+    written: JSON = {
+        "begin": {"to": ["a", "b"]},
+        **{name: {"trigger": name, "to": ["done"]} for name in ("a", "b")},
+    }
+    spec = tasks(written, {"done": DONE}, start="begin")
+    assert check_definition(parse_definition(spec)).verdict is Soundness.UNSOUND
