@@ -83,7 +83,8 @@ class Casework:
             # What the case did is so, whether or not it has a mailbox to write from.
             if request.record is not None:
                 await record.write_alone(self.database, request.record)
-            raise _no_mailbox()
+            # A notice waits for none: it would keep the workflow of a closed case running for ever.
+            raise _no_mailbox(for_good=request.notice is not None and facts.mailbox_id is None)
         if row is not None and request.record is not None:
             # It came with the first attempt, or a run before an operator's reset had frozen it.
             await record.write_alone(self.database, request.record)
@@ -181,8 +182,9 @@ async def _or_say_why(sending: Awaitable[SendOutcome]) -> SendOutcome:
         raise ApplicationError(str(error), type="RequestChanged", non_retryable=True) from error
 
 
-def _no_mailbox() -> ApplicationError:
+def _no_mailbox(*, for_good: bool = False) -> ApplicationError:
     return ApplicationError(
         "the case has no mailbox to write from: attach one to its definition",
         type="MailboxNotFound",
+        non_retryable=for_good,
     )

@@ -1,5 +1,6 @@
 """Nets of tasks and conditions as real cases: what is at once, what is undone, what it costs."""
 
+import asyncio
 from email import message_from_bytes, policy
 from typing import Any
 
@@ -184,3 +185,23 @@ async def test_a_deadline_of_a_running_task_ends_it_with_its_sub_case(desk: Offi
     await desk.until_state(case_id, "late")
     [child] = await desk.until_children(case_id, 1)
     await desk.until_status(child, "cancelled")
+
+
+async def test_a_case_without_a_mailbox_ends_though_nobody_can_be_told_of_what_failed(
+    desk: Office,
+) -> None:
+    ask = {"instances": {"over": "data.orders"}, "to": ["done"]}
+    await desk.register(
+        {
+            "id": "by_hand",
+            "starts": ["api"],
+            "data": {"orders": {"type": "array"}},
+            "start": "ask",
+            "tasks": {"ask": ask},
+            "conditions": {"done": {"final": True}},
+        }
+    )
+    await desk.start_workers()
+    started = await desk.door.start(desk.tenant, "by_hand", {})
+    await desk.until_status(started.case_id, "closed")
+    assert await asyncio.wait_for(desk.workflow(started.case_id).result(), 10) == "closed"
