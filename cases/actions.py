@@ -1,5 +1,6 @@
 """What a task does when it fires, and the commands by which a step asks the outside for it."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -70,7 +71,8 @@ class SetData:
 
     def __str__(self) -> str:
         """Return the action in words."""
-        return f"set {self.field} to {self.source_field or shown(self.value)}"
+        value = json.dumps(shown(self.value), ensure_ascii=False)
+        return f"set {self.field} to {self.source_field or value}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,10 @@ TAKEN_OVER = "taken_over"
 TRANSIENT_EVENTS = frozenset({BOUNCE, AUTO_REPLY, RESOLVED, TAKEN_OVER})
 
 # Events that the core makes itself; whoever takes events from strangers refuses these types.
+# What opens a case without a mail. It is used up by that, so no task ever hears of it.
+OPENED = "opened"
+# The product's own words to a case.
+OWN_PREFIX = "everpost."
 RESERVED_EVENTS = (CLASSIFIED, ACTION_FAILED, ACTION_UNKNOWN, BOUNCE, AUTO_REPLY, RESOLVED)
 
 

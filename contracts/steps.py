@@ -30,12 +30,16 @@ class WaitingEvent(Payload):
 
 
 class Deadline(Payload):
-    """A deadline that runs: `due` is absolute; `does` says in words what it will do."""
+    """A deadline that runs: `due` is absolute; `does` says in words what it will do.
+
+    With `when`, the guard in words, it does so only if that holds then.
+    """
 
     task: str
     state: str
     due: datetime
     does: str
+    when: str | None = None
 
 
 class Snapshot(Payload):

@@ -46,7 +46,7 @@ def snapshot(
             if (row := row_of(event.id)) is not None
         ],
         deadlines=[
-            Deadline(task=item.task, state=item.state, due=item.due, does=item.text)
+            Deadline(task=item.task, state=item.state, due=item.due, does=item.text, when=item.when)
             for item in (() if cancelled else deadlines(net, state))
         ],
         next=[json_of(item) for item in (() if cancelled else outlook(net, state))],
@@ -84,4 +84,7 @@ def current_details(view: Snapshot) -> str:
 
 
 def _deadline_lines(items: Sequence[Deadline]) -> list[str]:
-    return [f"{item.due:%Y-%m-%d %H:%M:%S} UTC: {item.does}" for item in items]
+    return [
+        f"{item.due:%Y-%m-%d %H:%M:%S} UTC{f' when {item.when}' if item.when else ''}: {item.does}"
+        for item in items
+    ]

@@ -11,9 +11,11 @@ from cases.checks.declarations import declaration_problems
 from cases.checks.states import StateChecks, state_lists
 from cases.checks.tasks import TaskChecks, net_lists
 from cases.errors import Problem
+from cases.events import OPENED, OWN_PREFIX
 from cases.notation.declarations import Definition, Start
 from cases.notation.states import StatesDefinition
 from cases.notation.tasks import TasksDefinition
+from cases.notation.waited import waited_events
 from cases.notation.written_actions import Action
 from cases.values import place_of
 
@@ -28,6 +30,7 @@ def problems_in(definition: Definition, *, mended: bool = False) -> Iterator[Pro
     checks = _checks_of(definition)
     yield from declaration_problems(definition)
     yield from checks.references()
+    yield from _never_heard(definition)
     if not mended:
         yield from checks.completeness()
         yield from _replies(definition)
@@ -65,6 +68,14 @@ def _checks_of(definition: Definition) -> StateChecks | TaskChecks:
             return TaskChecks(definition)
         case _:
             raise TypeError(f"{type(definition).__name__} is in no notation that has checks")
+
+
+def _never_heard(definition: Definition) -> Iterator[Problem]:
+    """Yield where something waits for an event that no case ever hears."""
+    for place, event in waited_events(definition):
+        if event == OPENED or event.startswith(OWN_PREFIX):
+            message = f"no case hears {event!r}, which is the product's own: take another name"
+            yield Problem(place_of(place), message)
 
 
 def _replies(definition: Definition) -> Iterator[Problem]:

@@ -51,8 +51,9 @@ class TooMuchToLookAt(TooManyFirings):
     def __str__(self) -> str:
         """Return the reason for which a case is parked."""
         return (
-            f"{MAX_VISITS:,} places, tasks and guards looked at in one step without an event from "
-            "outside: the definition goes round in a loop, or its OR-joins and guards are too many"
+            f"{MAX_VISITS:,} places, tasks, threads, guards and data looked at in one step without "
+            "an event from outside: the definition goes round in a loop, begins too many threads, "
+            "or takes too long over its OR-joins, guards and data"
         )
 
 

@@ -6,26 +6,32 @@ from cases.notation.declarations import Definition
 from cases.notation.states import StatesDefinition
 from cases.notation.tasks import TaskNet, TasksDefinition
 
+_Place = tuple[str | int, ...]
+
 
 def waited_types(definition: Definition) -> tuple[str, ...]:
     """Return the types of events that something in a definition takes, sorted, each once."""
-    return tuple(sorted(set(_types(definition))))
+    return tuple(sorted({event for _, event in waited_events(definition)}))
 
 
-def _types(definition: Definition) -> Iterator[str]:
+def waited_events(definition: Definition) -> Iterator[tuple[_Place, str]]:
+    """Yield each type of event that something waits for, with the place where it is written."""
     if isinstance(definition, StatesDefinition):
-        for state in definition.states.values():
-            yield from (transition.event for transition in state.on)
+        for name, state in definition.states.items():
+            for index, transition in enumerate(state.on):
+                yield ("states", name, "on", index, "event"), transition.event
     if isinstance(definition, TasksDefinition):
-        for net in (definition, *definition.nets.values()):
-            yield from _types_of_net(net)
+        yield from _of_net((), definition)
+        for name, net in definition.nets.items():
+            yield from _of_net(("nets", name), net)
 
 
-def _types_of_net(net: TaskNet) -> Iterator[str]:
-    for task in net.tasks.values():
+def _of_net(place: _Place, net: TaskNet) -> Iterator[tuple[_Place, str]]:
+    for name, task in net.tasks.items():
+        own = (*place, "tasks", name)
         if task.trigger is not None and task.trigger.event is not None:
-            yield task.trigger.event
+            yield (*own, "trigger"), task.trigger.event
         if task.until is not None:
-            yield task.until.event
+            yield (*own, "until"), task.until.event
         if task.instances is not None and task.instances.add is not None:
-            yield task.instances.add.event
+            yield (*own, "instances", "add"), task.instances.add.event

@@ -27,7 +27,8 @@ _NO_TIME = datetime.min.replace(tzinfo=UTC)
 class PendingDeadline:
     """A deadline that will fire unless its token moves first; `text` says what it will do.
 
-    A reply that is held is one too, of no token: it goes out then unless it is withdrawn first.
+    With a guard, `when`, it does so only if that holds then. A reply that is held is one too, of no
+    token: it goes out then unless it is withdrawn first.
     """
 
     task: str
@@ -36,6 +37,7 @@ class PendingDeadline:
     text: str
     token: int | None
     firing: int | None = None
+    when: str | None = None
 
     def to_json(self) -> dict[str, JSON]:
         """Return the deadline as JSON."""
@@ -43,6 +45,7 @@ class PendingDeadline:
             "task": self.task,
             "state": self.state,
             "due": self.due.isoformat(),
+            "when": self.when,
             "does": self.text,
         }
 
@@ -80,14 +83,15 @@ def _may_be_held_back(timer: Timer) -> bool:
 def _pending(net: Net, timer: Timer) -> PendingDeadline:
     """Return a timer in words."""
     task, token, firing = timer.entry.task, timer.token, timer.firing
+    when = None if task.guard is None or timer.retry else shown_text(task.guard.text)
     if token is not None:
         place = net.places[token.place].state
-        return PendingDeadline(task.id, place, timer.due, does(net, task), token.id)
+        return PendingDeadline(task.id, place, timer.due, does(net, task), token.id, when=when)
     number = None if firing is None else firing.number
     places = () if firing is None else firing.tokens
     state = ", ".join(dict.fromkeys(net.places[held.place].state for held in places))
     text = next_try(net, firing) if timer.retry and firing is not None else does(net, task)
-    return PendingDeadline(task.id, state, timer.due, text, None, number)
+    return PendingDeadline(task.id, state, timer.due, text, None, number, when)
 
 
 def _held_reply(held: Held) -> PendingDeadline:

@@ -85,7 +85,8 @@ def _lines(entry: Entry) -> Iterator[str]:
         yield f"on {wait.get('event')}{when}: {wait.get('does') or 'nothing more'}"
         yield from (f"  not yet: {reason}" for reason in wait.get("held_back") or ())
     for one in entry.get("deadlines") or ():
-        yield f"at {phrase(one.get('due'))}: {one.get('does')}"
+        when = f" when {phrase(one['when'])}" if one.get("when") else ""
+        yield f"at {phrase(one.get('due'))}{when}: {one.get('does')}"
     for one in entry.get("held_back") or ():
         yield f"{one.get('task')} can't start yet: {'; '.join(map(phrase, one.get('why') or ()))}"
 

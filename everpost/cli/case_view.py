@@ -78,7 +78,8 @@ def _deadlines(case: Entry) -> Iterator[str]:
     """Give a line for each deadline; of one that is due, what it waits for."""
     until = _moment(case.get("waits_for_mailbox_until"))
     for entry in _items(case, "deadlines"):
-        line = f"{phrase(entry.get('due'))} in {entry.get('state')}: {entry.get('does')}"
+        when = f" when {phrase(entry['when'])}" if entry.get("when") else ""
+        line = f"{phrase(entry.get('due'))} in {entry.get('state')}{when}: {entry.get('does')}"
         due = _moment(entry.get("due"))
         if until is not None and due is not None and due <= until:
             read = phrase(case.get("waits_for_mailbox_until"))

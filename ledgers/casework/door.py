@@ -17,6 +17,7 @@ from structlog.contextvars import get_contextvars
 from cases.checks.definition import actions_of, replies_without_to
 from cases.definitions import check_data, definition_of
 from cases.errors import DataInvalid
+from cases.events import OPENED, OWN_PREFIX
 from cases.notation.declarations import Definition, Start
 from contracts.case import CANCEL_EVENT, RESUME_EVENT
 from contracts.clock import utc_now
@@ -35,7 +36,7 @@ from contracts.ids import case_id_of_key, new_case_id
 from contracts.model import Json
 from ledgers.casework.case_rows import case_row
 from ledgers.casework.delivery import Delivery
-from ledgers.casework.event_types import OPENED_EVENT, OWN_PREFIX, refuse_own, refuse_unknown
+from ledgers.casework.event_types import refuse_own, refuse_unknown
 from ledgers.casework.resuming import ANSWER_WITHIN, Resumed, key_of_resuming, what_came_of_it
 from ledgers.casework.versions import definition_by_hash
 from ledgers.crash_points import CrashPoint, reached
@@ -235,7 +236,7 @@ async def _open(connection: AsyncConnection, tenant: str, case_id: str, request:
             definition.id,
             "sends mail, and no mailbox is attached to it: attach one or name `mailbox_id`.",
         )
-    row_id = await _insert_event(connection, tenant, case_id, None, OPENED_EVENT, request.data)
+    row_id = await _insert_event(connection, tenant, case_id, None, OPENED, request.data)
     now = utc_now()
     opened = case_row(
         tenant=tenant,

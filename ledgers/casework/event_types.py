@@ -1,14 +1,12 @@
 """Which types of events a program may give a case."""
 
-from cases.events import EMAIL, RESERVED_EVENTS, TAKEN_OVER
+from cases.events import EMAIL, OPENED, OWN_PREFIX, RESERVED_EVENTS, TAKEN_OVER
 from cases.notation.declarations import Definition
 from cases.notation.waited import waited_types
 from contracts.errors import EventTypeReserved, EventTypeUnknown
 
-OPENED_EVENT = "opened"
 # Types that the product itself sends; a program that could send them would forge its facts.
-OWN_EVENTS = frozenset({EMAIL, OPENED_EVENT, *RESERVED_EVENTS})
-OWN_PREFIX = "everpost."
+OWN_EVENTS = frozenset({EMAIL, OPENED, *RESERVED_EVENTS})
 # What may be said of any case, whatever its definition waits for.
 _OF_ANY_CASE = frozenset({TAKEN_OVER})
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from cases.events import OWN_PREFIX
 from cases.notation.declarations import Start
 from contracts.clock import utc_now
 from contracts.errors import (
@@ -22,7 +23,6 @@ from contracts.errors import (
     RowHasNoMail,
     StartRefused,
 )
-from ledgers.casework.event_types import OWN_PREFIX
 from ledgers.intake import rereading, routing
 from ledgers.intake.known import Lookup
 from ledgers.intake.lookup import find_case, mailbox_facts, newest_versions

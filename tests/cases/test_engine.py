@@ -614,6 +614,7 @@ def test_the_outlook_tells_what_is_waited_for_and_what_will_happen_when() -> Non
                     "task": "a.deadlines[0]",
                     "state": "a",
                     "due": "2026-01-31T13:00:00+00:00",
+                    "when": None,
                     "does": "goes to b",
                 }
             ],
@@ -654,3 +655,11 @@ def test_a_state_of_another_core_or_another_net_is_refused() -> None:
         load_state(net, {**dumped, "tokens": [{}]})
     with pytest.raises(StateInvalid, match="which this net has not"):
         load_state(net_from({"b": {}}), dumped)
+
+
+def test_the_outlook_tells_the_guard_of_a_deadline() -> None:
+    guard = {"field": "label", "op": "is", "value": "refund"}
+    deadline = {"after": "1 hour", "when": guard, "to": "b"}
+    case = Case(net_from({"a": {"deadlines": [deadline]}, "b": END}))
+    (pending,) = deadlines(case.net, case.state)
+    assert pending.when == "label is refund"
