@@ -320,13 +320,6 @@ def _fits(op: Op, wanted: JSON, found: JSON) -> bool:
     return _is_number(found)
 
 
-def _can_contain(found: JSON, wanted: JSON) -> bool:
-    """Tell whether a value can have another inside: a text has only texts."""
-    if isinstance(found, str):
-        return isinstance(wanted, str)
-    return isinstance(found, list | tuple)
-
-
 def _needed(op: Op, wanted: JSON) -> str:
     if op in (Op.IS, Op.IS_NOT):
         return kind_of(wanted)

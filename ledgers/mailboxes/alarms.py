@@ -101,9 +101,7 @@ async def open_alarms(connection: AsyncConnection, tenant: str, now: datetime) -
         if mailbox.status is MailboxStatus.ACTIVE:
             found += _of_health(mailbox, now)
             found += _of_rows(mailbox, AlarmKind.QUARANTINE, quarantined, "in quarantine")
-            found += _of_rows(
-                mailbox, AlarmKind.BOUNCE, bounced, "returned for good, of cases that are closed"
-            )
+            found += _of_rows(mailbox, AlarmKind.BOUNCE, bounced, _RETURNED)
     return found
 
 
